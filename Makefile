@@ -1,0 +1,37 @@
+# make demo   environment, then the main job on the simulated screen, then the application's address
+# make test   environment, then the linters and the tests
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint env clean
+
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,12))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+EXTRA ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
+ARGS ?=
+
+help:
+	@sed -n '1,2s/^# //p' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml .constraints.txt
+	@test -n "$(PYTHON)" || { echo "DSSL-Bio needs Python 3.11 or 3.12 on the path (numpy has no wheel of the pinned version for others)."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint .constraints.txt "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet --constraint .constraints.txt --editable ".[$(EXTRA),dev]"
+	@touch $(STAMP)
+
+env: $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/dssl-bio demo $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,1 @@
+"""Molecules: the only door to RDKit."""

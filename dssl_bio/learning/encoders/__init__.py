@@ -1,0 +1,1 @@
+"""Networks that turn a molecule or a phenotype into a vector."""

@@ -1,0 +1,1 @@
+"""Terms of the objectives: tensors in, scalar out, nothing of ours imported."""

@@ -1,0 +1,1 @@
+"""One data set, from a manifest to tables and arrays."""

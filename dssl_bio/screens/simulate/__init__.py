@@ -1,0 +1,1 @@
+"""A Cell Painting screen with known shared and known specific factors."""

@@ -1,0 +1,1 @@
+"""The dssl-bio command line: one file a command."""

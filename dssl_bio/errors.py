@@ -5,6 +5,10 @@ class DsslBioError(Exception):
     """A problem the user can mend; the message says what was expected, what came, and where."""
 
 
+class ConfigError(DsslBioError):
+    """A configuration or a setting does not fit."""
+
+
 class ManifestError(DsslBioError):
     """A manifest is malformed or names something that is not there."""
 
@@ -17,6 +21,10 @@ class ImageError(DsslBioError):
     """An image file is missing, damaged, or not what the manifest says."""
 
 
+class QueryError(DsslBioError):
+    """A file of queries, or what is asked of it, does not fit."""
+
+
 class ScreenError(DsslBioError):
     """A screen folder is incomplete, inconsistent or of another version."""
 
@@ -27,3 +35,7 @@ class RunError(DsslBioError):
 
 class BundleError(DsslBioError):
     """A bundle is incomplete, damaged, or was made by another model."""
+
+
+class EvaluationError(DsslBioError):
+    """An evaluation or a benchmark cannot be made of what was given, or its folder is damaged."""

@@ -1,5 +1,6 @@
 """From a text to the standardised parent molecule and its identity."""
 
+import re
 from dataclasses import dataclass
 
 from rdkit import Chem, rdBase
@@ -7,11 +8,17 @@ from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from dssl_bio.errors import MoleculeError
 
+_V3000_COUNTS = re.compile(r"^M +V30 +COUNTS +(\d+)", re.MULTILINE)
+
 rdBase.DisableLog("rdApp.*")  # a refused molecule is reported by us, once
 
 MAX_CHARACTERS = 2_000
 MAX_ATOMS = 250
+MAX_BLOCK_CHARACTERS = 60_000
 MIN_ATOMS = 1
+
+_DISCONNECTOR, _NORMALIZER = rdMolStandardize.MetalDisconnector(), rdMolStandardize.Normalizer()
+_REIONIZER, _UNCHARGER = rdMolStandardize.Reionizer(), rdMolStandardize.Uncharger()
 
 
 @dataclass(frozen=True)
@@ -62,23 +69,63 @@ def standardize(text: str) -> Molecule:
     mol = Chem.MolFromSmiles(smiles)
     if mol is None:
         raise MoleculeError(f"not a valid SMILES: {_shortened(smiles)}")
+    return _parent(mol, _shortened(smiles))
+
+
+def standardize_mol_block(block: str) -> Molecule:
+    """The parent of one record of an SDF or MOL file (V2000 or V3000), under the same caps as a SMILES.
+
+    Raises:
+        MoleculeError: too long, too many atoms, does not parse, or has no InChIKey.
+    """
+    if len(block) > MAX_BLOCK_CHARACTERS:
+        raise MoleculeError(f"record of {len(block):,} characters; at most {MAX_BLOCK_CHARACTERS:,} are accepted")
+    n_atoms = _declared_atoms(block)
+    if n_atoms > MAX_ATOMS:
+        raise MoleculeError(f"record of {n_atoms} atoms; at most {MAX_ATOMS} are accepted")
+    mol = Chem.MolFromMolBlock(block)
+    if mol is None:
+        raise MoleculeError("not a valid MOL record")
+    return _parent(mol, "the record")
+
+
+def _parent(mol: Chem.Mol, shown: str) -> Molecule:
+    """Largest fragment, uncharged; `shown` stands for the molecule in messages."""
     if mol.GetNumHeavyAtoms() < MIN_ATOMS:
-        raise MoleculeError(f"no heavy atom in {_shortened(smiles)}")
+        raise MoleculeError(f"no heavy atom in {shown}")
     changes: list[str] = []
     try:
-        parent = rdMolStandardize.FragmentParent(rdMolStandardize.Cleanup(mol))
+        parent = rdMolStandardize.FragmentParent(_cleaned(mol), skipStandardize=True)
         if parent.GetNumAtoms() < mol.GetNumAtoms():
             changes.append("kept the largest fragment")
-        neutral = rdMolStandardize.Uncharger().uncharge(parent)
-        if Chem.MolToSmiles(neutral) != Chem.MolToSmiles(parent):
-            changes.append("neutralised charges")
+        neutral = _UNCHARGER.uncharge(parent)
         canonical = Chem.MolToSmiles(neutral)
+        if canonical != Chem.MolToSmiles(parent):
+            changes.append("neutralised charges")
         inchikey = Chem.MolToInchiKey(neutral)
     except (ValueError, RuntimeError) as error:
-        raise MoleculeError(f"could not be standardised: {_shortened(smiles)}") from error
+        raise MoleculeError(f"could not be standardised: {shown}") from error
     if not inchikey:
-        raise MoleculeError(f"no InChIKey can be computed for {_shortened(smiles)}")
+        raise MoleculeError(f"no InChIKey can be computed for {shown}")
     return Molecule(canonical, inchikey, tuple(changes))
+
+
+def _cleaned(mol: Chem.Mol) -> Chem.Mol:
+    """What rdMolStandardize.Cleanup gives, without parsing its transforms anew for every molecule."""
+    clean = _REIONIZER.reionize(_NORMALIZER.normalize(_DISCONNECTOR.Disconnect(Chem.RemoveHs(mol))))
+    Chem.AssignStereochemistry(clean, cleanIt=True, force=True)
+    return clean
+
+
+def _declared_atoms(block: str) -> int:
+    """The number of atoms that a record announces in its fourth line, or in its V3000 counts."""
+    lines = block.split("\n", 4)
+    counts = lines[3] if len(lines) == 5 else ""
+    first = _V3000_COUNTS.search(lines[4]) if "V3000" in counts else None
+    text = first[1] if first else counts[:3].strip()
+    if not text.isdecimal():
+        raise MoleculeError("no counts line of a V2000 or V3000 record where the fourth line should be")
+    return int(text)
 
 
 def _upper_bound_of_atoms(smiles: str) -> int:

@@ -1,0 +1,173 @@
+"""What every artefact folder has in common: one JSON that says what made it, checksums, and an atomic birth."""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from dssl_bio import __version__
+from dssl_bio.errors import BundleError, DsslBioError, EvaluationError, RunError, ScreenError
+
+Kind = Literal["screen", "run", "bundle", "evaluation", "benchmark"]
+
+SCHEMA_VERSION: dict[Kind, int] = {"screen": 1, "run": 1, "bundle": 1, "evaluation": 1, "benchmark": 1}
+MAKER: dict[Kind, str] = {"screen": "dssl-bio ingest", "run": "dssl-bio train", "bundle": "dssl-bio index",
+                          "evaluation": "dssl-bio evaluate", "benchmark": "dssl-bio benchmark"}
+ERROR: dict[Kind, type[DsslBioError]] = {"screen": ScreenError, "run": RunError, "bundle": BundleError,
+                                         "evaluation": EvaluationError, "benchmark": EvaluationError}
+
+_PACKAGES = ("torch", "torch-geometric", "rdkit", "numpy", "pandas", "scikit-learn", "scikit-image")
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A temporary path beside the wanted one, renamed to it when the block ends well and removed otherwise.
+
+    Works for a file and for a folder (make the folder yourself). A killed command leaves the old state or the new.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)) / path.name
+    try:
+        yield temporary
+        if path.is_dir():
+            retired = temporary.with_name("retired")
+            path.rename(retired)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary.parent, ignore_errors=True)
+
+
+@contextmanager
+def new_folder(folder: Path, kind: Kind, *, replace: bool = True) -> Iterator[Path]:
+    """An empty temporary folder that becomes the artefact when the block ends well.
+
+    Raises:
+        DsslBioError: the target exists and is not an artefact of this kind (it is never overwritten).
+    """
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        if not replace or not (folder / f"{kind}.json").is_file():
+            raise ERROR[kind](f"{folder} exists and is not a {kind} folder that may be replaced; choose another place")
+    with written_whole(folder) as temporary:
+        temporary.mkdir()
+        yield temporary
+
+
+def seal(folder: Path, kind: Kind, made_from: dict[str, Any], **facts: Any) -> dict[str, Any]:
+    """Writes `<kind>.json`: schema version, maker, versions, what it was made from, facts, and all files' checksums."""
+    record = {
+        "kind": kind,
+        "schema_version": SCHEMA_VERSION[kind],
+        "made_by": _maker(kind),
+        "made_from": made_from,
+        **facts,
+        "files": checksums(folder, skip=(f"{kind}.json",)),
+    }
+    write_json(folder / f"{kind}.json", record)
+    return record
+
+
+def read_record(folder: Path, kind: Kind) -> dict[str, Any]:
+    """The artefact's JSON, after its kind and schema version were checked.
+
+    Raises:
+        DsslBioError: of the kind's class: not such a folder, or of another schema version.
+    """
+    error = ERROR[kind]
+    path = folder / f"{kind}.json"
+    if not path.is_file():
+        found = [k for k in SCHEMA_VERSION if (folder / f"{k}.json").is_file()]
+        what = f"is a {found[0]} folder" if found else ("has no " + path.name if folder.is_dir() else "does not exist")
+        raise error(f"expected a {kind} folder made by `{MAKER[kind]}`, but {folder} {what}")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as cause:
+        raise error(f"{path} is damaged: {cause}") from cause
+    if record.get("schema_version") != SCHEMA_VERSION[kind]:
+        raise error(f"{folder} has schema version {record.get('schema_version')}, this program reads "
+                    f"{SCHEMA_VERSION[kind]}; make it again with `{MAKER[kind]}`")
+    return dict(record)
+
+
+def verify(folder: Path, kind: Kind) -> dict[str, Any]:
+    """The artefact's JSON, after every file it names was found with its checksum.
+
+    Raises:
+        DsslBioError: a file is missing or was changed.
+    """
+    record = read_record(folder, kind)
+    for name, expected in record["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise ERROR[kind](f"{folder}: {name} is missing; make the {kind} again with `{MAKER[kind]}`")
+        if checksum(path) != expected:
+            raise ERROR[kind](f"{folder}: {name} was changed or damaged after it was written (checksum differs)")
+    return record
+
+
+def identity(record: dict[str, Any]) -> str:
+    """Twelve characters that name an artefact by its content."""
+    text = json.dumps([record["kind"], record["schema_version"], record["files"]], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def checksums(folder: Path, skip: tuple[str, ...] = ()) -> dict[str, str]:
+    """SHA-256 of every file below a folder, by its relative name."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): checksum(path) for path in files if path.name not in skip}
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON atomically."""
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def require_disk(folder: Path, n_bytes: int) -> str:
+    """A line that says how much will be written, after it was checked that it fits.
+
+    Raises:
+        DsslBioError: the disk has less room than that.
+    """
+    place = folder
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if n_bytes > free:
+        raise DsslBioError(f"{folder} needs about {_size(n_bytes)} and the disk has {_size(free)} left")
+    return f"about {_size(n_bytes)} will be written to {folder} ({_size(free)} free)"
+
+
+def _maker(kind: Kind) -> dict[str, Any]:
+    created = datetime.now(UTC).isoformat("T", "seconds")
+    return {"command": MAKER[kind], "created": created, "dssl_bio": __version__,
+            "python": platform.python_version(), "packages": _versions()}
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    found["platform"] = sys.platform
+    return found

@@ -1,0 +1,26 @@
+"""From raw intensities to the scale that encoders and eyes read: the same code in training, indexing and serving."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.7
+CEILING = 1.5
+"""Brighter than one and a half times the reference's upper limit is cut off: debris, not phenotype."""
+
+
+def limits(sites: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Lower and upper intensity (C, 2) of each channel over reference sites (N, C, H, W)."""
+    by_channel = np.moveaxis(sites, 1, 0).reshape(sites.shape[1], -1)
+    low, high = np.percentile(by_channel, (LOW_PERCENTILE, HIGH_PERCENTILE), axis=1)
+    return np.stack([low, np.maximum(high, low + 1)], axis=1).astype(np.float32)
+
+
+def scaled(sites: NDArray[np.uint16], reference: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sites (N, C, H, W) with each channel's limits at 0 and 1, clipped to [0, CEILING].
+
+    Args:
+        sites: raw intensities.
+        reference: (N, C, 2) limits of each site's plate.
+    """
+    low, high = reference[:, :, 0, None, None], reference[:, :, 1, None, None]
+    return np.clip((sites.astype(np.float32) - low) / (high - low), 0, CEILING)

@@ -1,0 +1,244 @@
+"""A first manifest, guessed from the names and values of tables; every guess carries a comment to check it by."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dssl_bio.errors import ManifestError
+from dssl_bio.screens.expressions import as_text
+from dssl_bio.screens.tables import PARQUET, SUFFIXES, columns_of, read_text_columns, separator
+from dssl_bio.vocabulary import (
+    BATCH,
+    CELL_LINE,
+    CHANNELS,
+    COMPOUND,
+    MOA,
+    PERT_TYPE,
+    PLATE,
+    REPLICATE,
+    SITE,
+    SMILES,
+    WELL,
+)
+
+MAX_TABLES = 200
+SAMPLE_ROWS = 2_000
+FEW_FEATURES = 5
+"""Fewer numbers than this, with one beginning of their names, are taken for annotations."""
+
+# Spellings seen in published screens, without Metadata_ and punctuation, best first
+ALIASES: dict[str, tuple[str, ...]] = {
+    PLATE: ("plate", "assayplatebarcode", "platebarcode", "barcode", "plateid", "platename"),
+    WELL: ("well", "wellid", "wellposition", "wellname", "pertwell"),
+    SITE: ("site", "fieldid", "field", "fov"),
+    BATCH: ("batch", "batchnumber", "experiment"),
+    SMILES: ("smiles", "canonicalsmiles", "isomericsmiles", "structure"),
+    COMPOUND: ("compound", "compoundname", "pertiname", "name", "compoundid", "broadsample", "broadid"),
+    MOA: ("moa", "mechanism", "mechanismofaction"),
+    CELL_LINE: ("cellline", "cellid", "cell"),
+    REPLICATE: ("replicate", "rep"),
+    PERT_TYPE: ("perttype", "controltype"),
+}
+_DOSE = re.compile(r"^(metadata_)?(dose|conc|concentration)(_?(?P<unit>m|mm|um|nm|pm))?$|mmoles_per_liter", re.I)
+_UNITS = {"m": "M", "mm": "mM", "um": "uM", "nm": "nM", "pm": "pM"}
+_CONTROLS = ("DMSO", "dmso", "negcon", "control", "ctl_vehicle", "vehicle")
+_ANNOTATION = re.compile(r"^(unnamed|index|id$|row|col)|url|path|file|split|fold|count$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A table: its name relative to the folder, its columns, and its first rows."""
+
+    name: str
+    columns: list[str]
+    rows: pd.DataFrame
+
+    def channel_columns(self) -> dict[str, str]:
+        """Columns that hold file names, by the channel that their names end with."""
+        found = {}
+        for channel in CHANNELS:
+            named = [c for c in self.columns if re.search(rf"file.*{channel}$", c, re.IGNORECASE)]
+            if named:
+                found[channel] = min(named, key=len)
+        return found
+
+    def features(self) -> list[str]:
+        """Columns of numbers that no word of the laboratory claims."""
+        claimed = set(_guessed(self).values()) | {column for column in self.columns if _DOSE.search(column)}
+        return [c for c in self.columns if not c.startswith("Metadata_") and c not in claimed
+                and not _ANNOTATION.search(c) and _is_number(self.rows[c])]
+
+
+def draft(path: Path) -> str:
+    """A manifest (TOML text) guessed from a table or from the tables of a folder.
+
+    Raises:
+        ManifestError: no table, or none with features or image files.
+    """
+    if not path.exists():
+        raise ManifestError(f"no such file or folder: {path}")
+    root = path if path.is_dir() else path.parent
+    seen = [_look(found, root) for found in _tables(path)]
+    image_tables = [table for table in seen if table.channel_columns()]
+    profile_tables = [table for table in seen if not table.channel_columns() and len(table.features()) >= FEW_FEATURES]
+    if not image_tables and not profile_tables:
+        raise ManifestError(f"{path}: no table with image files (columns such as FileName_OrigDNA) and none with "
+                            f"at least {FEW_FEATURES} columns of numbers; found {', '.join(t.name for t in seen)}")
+    main = (profile_tables or image_tables)[0]
+    words = {}
+    for table in [*profile_tables, *image_tables]:
+        words.update({word: column for word, column in _guessed(table).items() if word not in words})
+    strays = sorted({name for table in profile_tables for name in _grouped(table)[1]})
+    parts = [_head(root, path), _key(words), _annotations(strays), _columns(words), _constants(words),
+             _controls(main, words), _dose(main)]
+    parts += [_profiles(table, number) for number, table in enumerate(profile_tables)]
+    parts += [_images(table) for table in image_tables[:1]]
+    others = [t.name for t in seen if t not in profile_tables and t not in image_tables[:1]]
+    parts.append(f"# Not used: {', '.join(others)}\n" if others else "")
+    return "\n".join(part for part in parts if part)
+
+
+def _tables(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    found = sorted(p for p in path.rglob("*") if p.is_file() and p.name.lower().endswith(SUFFIXES)
+                   and not p.name.lower().endswith((".txt", ".txt.gz")))
+    if not found:
+        raise ManifestError(f"{path} holds no table ({', '.join(SUFFIXES)})")
+    return found[:MAX_TABLES]
+
+
+def _look(path: Path, root: Path) -> _Seen:
+    columns = columns_of(path)
+    if path.name.lower().endswith(PARQUET):
+        rows = read_text_columns(path, columns).head(SAMPLE_ROWS)
+    else:
+        rows = pd.read_csv(path, sep=separator(path), nrows=SAMPLE_ROWS, dtype=str, encoding="utf-8-sig",
+                           index_col=False)
+    return _Seen(path.relative_to(root).as_posix(), columns, rows)
+
+
+def _plain(column: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", column.lower().removeprefix("metadata_").removeprefix("image_metadata_"))
+
+
+def _guessed(table: _Seen) -> dict[str, str]:
+    """Words of ours and the columns that probably hold them."""
+    found = {}
+    for word, aliases in ALIASES.items():
+        matching = sorted((aliases.index(_plain(c)), c != word, c) for c in table.columns if _plain(c) in aliases)
+        if matching:
+            found[word] = matching[0][2]
+    return found
+
+
+def _is_number(values: "pd.Series[str]") -> bool:
+    if values.dtype == bool:
+        return False
+    numbers = pd.to_numeric(values, errors="coerce")
+    return bool(values.notna().any() and np.mean(numbers.notna() == values.notna()) > 0.99)
+
+
+def _head(root: Path, path: Path) -> str:
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.resolve().name.split(".")[0]).strip("_") or "screen"
+    name = name if name[0].isalpha() else f"screen_{name}"
+    return (f"# Drafted by `dssl-bio manifest init`. Every line is a guess: check it, then delete its comment.\n"
+            f"# Paths are relative to this file, or to --data-root (here: the folder {root.name or '.'}).\n"
+            f"name = {json.dumps(name[:60].lower())}\n"
+            'title = ""                # shown on pages and in reports\n'
+            'citation = ""             # whom to cite for these data\n'
+            'licence = ""              # what others may do with them\n'
+            '# where = \'column == "value"\'   # keep only some rows; the others are counted, not rejected\n')
+
+
+def _key(words: dict[str, str]) -> str:
+    if WELL in words:
+        return 'key = ["Metadata_Plate", "Metadata_Well"]   # what makes a row unique\n'
+    return ('key = "row"               # no plate and well were recognised, so the row number stands for them; better\n'
+            "                          # name the column or columns that make a row unique\n")
+
+
+def _columns(words: dict[str, str]) -> str:
+    lines = ["[columns]                 # our word = the table's column"]
+    lines += [f"{word} = {json.dumps(column, ensure_ascii=False)}" for word, column in words.items()]
+    lines += [f"# {word} = \"\"       # none recognised" for word in (WELL, SMILES) if word not in words]
+    return "\n".join(lines) + "\n"
+
+
+def _constants(words: dict[str, str]) -> str:
+    if WELL in words and PLATE not in words:
+        return '[constants]\nMetadata_Plate = "plate_1"   # no plate was recognised; is all of it one plate?\n'
+    return ""
+
+
+def _annotations(names: list[str]) -> str:
+    if not names:
+        return ""
+    listed = json.dumps(names, ensure_ascii=False)
+    return f"annotations = {listed}   # numbers that look like no feature: kept beside the profile\n"
+
+
+def _controls(table: _Seen, words: dict[str, str]) -> str:
+    for word in (PERT_TYPE, COMPOUND):
+        column = words.get(word)
+        if column not in table.columns:
+            continue
+        counts = as_text(table.rows[column]).value_counts()
+        for name in _CONTROLS:
+            if name in counts:
+                seen = f"# {counts[name]} of the first {len(table.rows)} rows"
+                return f"[controls]\nwhere = '{word} == \"{name}\"'   {seen}\n"
+    return ("# [controls]              # no negative controls were recognised\n"
+            "# where = 'Metadata_Compound == \"DMSO\"'\n")
+
+
+def _dose(table: _Seen) -> str:
+    for column in table.columns:
+        match = _DOSE.search(column)
+        if match and _is_number(table.rows[column]):
+            unit = "mM" if "mmoles" in column.lower() else _UNITS.get((match["unit"] or "").lower())
+            doubt = "" if unit else "   # a guess: M, mM, uM, nM or pM?"
+            return f"[dose]\ncolumn = {json.dumps(column)}\nunit = {json.dumps(unit or 'uM')}{doubt}\n"
+    return '# [dose]                  # no dose was recognised\n# column = ""\n# unit = "uM"\n'
+
+
+def _grouped(table: _Seen) -> tuple[list[str], list[str]]:
+    """Patterns that cover the features, by the beginning of their names, and the columns that stand apart."""
+    features = table.features()
+    heads: dict[str, list[str]] = {}
+    for name in features:
+        heads.setdefault(name.split("_")[0], []).append(name)
+    large = {head: names for head, names in heads.items() if len(names) >= FEW_FEATURES}
+    if sum(map(len, large.values())) < len(features) / 2:
+        return features, []
+    others = set(table.columns) - set(features)
+    patterns: list[str] = []
+    for head, names in large.items():
+        patterns += names if any(other.startswith(f"{head}_") for other in others) else [f"{head}_*"]
+    return patterns, [name for head, names in heads.items() if head not in large for name in names]
+
+
+def _profiles(table: _Seen, number: int) -> str:
+    patterns, strays = _grouped(table)
+    name = "profile" if number == 0 else f"profile_{number + 1}"
+    return (f"[profiles.{name}]         # the name is yours: cell_painting, expression ...\n"
+            f"table = {json.dumps(table.name, ensure_ascii=False)}\n"
+            f"features = {json.dumps(patterns, ensure_ascii=False)}   # {len(table.features()) - len(strays)} columns\n"
+            'transform = "none"        # or signed_log, for z-scores that run into the hundreds\n'
+            'normalisation = "none"    # or negcon, plate, screen: against what is each feature scaled?\n')
+
+
+def _images(table: _Seen) -> str:
+    channels = table.channel_columns()
+    lines = [f"[images]\ntable = {json.dumps(table.name, ensure_ascii=False)}   # one row a site",
+             '# folder = ""             # where the files lie, if not beside the table',
+             "pixel_size_um = 0.65      # a guess: see the microscope's metadata"]
+    if len(channels) < len(CHANNELS):
+        lines.append("some_channels = true      # only these were recognised")
+    lines.append("\n[images.channels]         # which stain is in which column")
+    lines += [f"{channel} = {json.dumps(column)}" for channel, column in channels.items()]
+    return "\n".join(lines) + "\n"

@@ -1,13 +1,17 @@
 """The von Mises-Fisher distribution: posterior of the shared representation in step 1."""
 
 import math
+from typing import Any
 
+import numpy as np
 import torch
-from scipy.special import ive
+from numpy.typing import NDArray
+from scipy.special import gammaln, ive, logsumexp
 from torch import Tensor
 from torch.nn import functional as F
 
 MIN_KAPPA, MAX_KAPPA = 1e-3, 1e6
+CANDIDATES = 4
 
 
 def mean_resultant_length(dim: int, kappa: float) -> float:
@@ -29,70 +33,184 @@ def mean_resultant_length(dim: int, kappa: float) -> float:
     return ratio
 
 
-def vmf_kl(mean_1: Tensor, mean_2: Tensor, kappa: float) -> Tensor:
-    """KL( vMF(mean_1, kappa) || vMF(mean_2, kappa) ) in nats, one value a row.
+def vmf_kl(mean_1: Tensor, mean_2: Tensor, kappa: float | Tensor, kappa_2: float | Tensor | None = None) -> Tensor:
+    """KL( vMF(mean_1, kappa) || vMF(mean_2, kappa_2) ) in nats, one value a row.
 
     Equal kappa on both sides gives kappa * A_d(kappa) * (1 - mean_1 . mean_2), symmetric in 1 and 2
-    (arXiv 2410.23996, step 1; the authors' code drops the factor and the constant).
+    (arXiv 2410.23996, step 1; the authors' code drops the factor and the constant). In general
+    KL = k1 A_d(k1) - k2 A_d(k1) mean_1 . mean_2 + log C_d(k1) - log C_d(k2), with gradients to both kappas.
 
     Args:
         mean_1: (N, D) unit vectors.
         mean_2: (N, D) unit vectors.
-        kappa: concentration, shared by both.
+        kappa: concentration of the first: a number, or a tensor () or (N,) where it is learned.
+        kappa_2: concentration of the second; that of the first when absent.
+
+    Raises:
+        ValueError: shapes differ, or a kappa outside [1e-3, 1e6].
     """
     if mean_1.shape != mean_2.shape:
         raise ValueError(f"mean directions differ in shape: {tuple(mean_1.shape)} and {tuple(mean_2.shape)}")
-    return kappa * mean_resultant_length(mean_1.shape[1], kappa) * (1 - (mean_1 * mean_2).sum(1))
+    dim, cosine = mean_1.shape[1], (mean_1 * mean_2).sum(1)
+    if kappa_2 is None and not isinstance(kappa, Tensor):
+        return kappa * mean_resultant_length(dim, kappa) * (1 - cosine)
+    # Normalisers are thousands of nats at common kappas, and their difference is a few: float64.
+    one = torch.as_tensor(kappa, dtype=torch.float64, device=mean_1.device)
+    two = one if kappa_2 is None else torch.as_tensor(kappa_2, dtype=torch.float64, device=mean_1.device)
+    length = resultant_length(dim, one)
+    divergence = one * length - two * length * cosine.double() + log_normalizer(dim, one) - log_normalizer(dim, two)
+    return divergence.to(mean_1.dtype)
 
 
-def sample_vmf(mean: Tensor, kappa: float, generator: torch.Generator | None = None) -> Tensor:
+def resultant_length(dim: int, kappa: Tensor) -> Tensor:
+    """A_d(kappa), elementwise and differentiable: A' = 1 - A^2 - (d - 1) A / kappa."""
+    return _ResultantLength.apply(kappa, dim)
+
+
+def log_normalizer(dim: int, kappa: Tensor) -> Tensor:
+    """Log of the factor C_d(kappa) in the density C_d exp(kappa mean . z) on the sphere; slope -A_d(kappa)."""
+    return _LogNormalizer.apply(kappa, dim)
+
+
+class _ResultantLength(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, kappa: Tensor, dim: int) -> Tensor:
+        length = _elementwise(mean_resultant_length, dim, kappa)
+        ctx.save_for_backward(kappa, length)
+        ctx.dim = dim
+        return length
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        kappa, length = ctx.saved_tensors
+        return gradients[0] * (1 - length**2 - (ctx.dim - 1) * length / kappa), None
+
+
+class _LogNormalizer(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, kappa: Tensor, dim: int) -> Tensor:
+        ctx.save_for_backward(kappa)
+        ctx.dim = dim
+        return _elementwise(_log_normalizer, dim, kappa)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (kappa,) = ctx.saved_tensors
+        return -gradients[0] * _elementwise(mean_resultant_length, ctx.dim, kappa), None
+
+
+def _elementwise(function: Any, dim: int, kappa: Tensor) -> Tensor:
+    values = [function(dim, value) for value in kappa.detach().double().flatten().tolist()]
+    return torch.tensor(values, dtype=kappa.dtype, device=kappa.device).reshape(kappa.shape)
+
+
+def _log_normalizer(dim: int, kappa: float) -> float:
+    _check(dim, kappa)
+    order = dim / 2 - 1
+    scaled = ive(order, kappa)
+    if scaled > 1e-200:
+        log_bessel = math.log(scaled) + kappa
+    else:  # the power series, where the Bessel function underflows
+        term = np.arange(2000)
+        log_bessel = float(logsumexp((2 * term + order) * math.log(kappa / 2) - gammaln(term + 1)
+                                     - gammaln(term + order + 1)))
+    return order * math.log(kappa) - dim / 2 * math.log(2 * math.pi) - log_bessel
+
+
+def sample_vmf(mean: Tensor, kappa: float | Tensor, generator: torch.Generator | None = None) -> Tensor:
     """One reparameterised draw of vMF(mean, kappa) for each row.
 
     Wood's rejection sampler for the component along the mean, vectorised over rows (each round
     redraws the rows still open), a uniform tangent direction, and the Householder reflection that
-    takes the first axis to the mean. Gradient flows through the mean only: kappa is fixed.
+    takes the first axis to the mean. Gradient flows through the mean, and through kappa where it is a
+    tensor that wants one (by implicit differentiation of the component's distribution function).
 
     Args:
         mean: (N, D) unit vectors, D >= 2.
-        kappa: concentration.
+        kappa: concentration: a number, or a tensor () or (N,).
         generator: source of randomness; torch's global one when absent.
 
     Returns:
         (N, D) unit vectors.
     """
     n, dim = mean.shape
-    _check(dim, kappa)
     along = _component_along_mean(n, dim, kappa, mean.device, generator).to(mean.dtype)  # (N, 1)
     tangent = F.normalize(torch.randn(n, dim - 1, device=mean.device, dtype=mean.dtype, generator=generator), dim=1)
     around_first_axis = torch.cat([along, (1 - along**2).clamp_min(1e-10).sqrt() * tangent], dim=1)
-    first_axis = torch.zeros_like(mean)
-    first_axis[:, 0] = 1
-    axis = first_axis - mean
-    axis = axis / (axis.norm(dim=1, keepdim=True) + 1e-5)  # stays finite where the mean is the first axis
-    reflected = around_first_axis - 2 * (around_first_axis * axis).sum(1, keepdim=True) * axis
-    return F.normalize(reflected, dim=1)
+    axis = -mean
+    axis[:, 0] += 1
+    # The reflection across first axis - mean; the small number keeps it finite where the two are one.
+    scale = 2 * (around_first_axis * axis).sum(1, keepdim=True) / (axis.square().sum(1, keepdim=True) + 1e-12)
+    return around_first_axis - scale * axis
 
 
-def _component_along_mean(n: int, dim: int, kappa: float, device: torch.device,
+def _component_along_mean(n: int, dim: int, kappa: float | Tensor, device: torch.device,
                           generator: torch.Generator | None) -> Tensor:
     """(n, 1) draws of the cosine between sample and mean (Wood 1994, algorithm VM*), in float64."""
+    for value in (kappa.detach().unique().tolist() if isinstance(kappa, Tensor) else [kappa]):
+        _check(dim, value)
+    k = torch.as_tensor(kappa, dtype=torch.float64, device=device).detach().expand(n)
     # b in the form without cancellation at large kappa.
-    b = (dim - 1) / (2 * kappa + math.sqrt(4 * kappa**2 + (dim - 1) ** 2))
+    b = (dim - 1) / (2 * k + (4 * k**2 + (dim - 1) ** 2).sqrt())
     x0 = (1 - b) / (1 + b)
-    c = kappa * x0 + (dim - 1) * math.log(1 - x0**2)
+    c = k * x0 + (dim - 1) * torch.log(1 - x0**2)
     result = torch.empty(n, dtype=torch.float64, device=device)
     todo = torch.arange(n, device=device)
     shape = torch.full((1,), (dim - 1) / 2, dtype=torch.float64, device=device)
     while len(todo):
-        gamma = torch._standard_gamma(shape.expand(2 * len(todo)).contiguous(), generator=generator)
-        first, second = gamma[: len(todo)], gamma[len(todo):]
-        z = first / (first + second)
+        # Several candidates a row at once: a round costs its number of calls, not of numbers.
+        drawn = torch._standard_gamma(shape.expand(2 * CANDIDATES * len(todo)).contiguous(), generator=generator)
+        first, second = drawn.view(2, CANDIDATES, len(todo))
+        z = first / (first + second)  # Beta((dim-1)/2, (dim-1)/2)
         w = (1 - (1 + b) * z) / (1 - (1 - b) * z)
-        u = torch.rand(len(todo), dtype=torch.float64, device=device, generator=generator)
-        accepted = kappa * w + (dim - 1) * torch.log(1 - x0 * w) - c >= torch.log(u.clamp_min(1e-300))
-        result[todo[accepted]] = w[accepted]
-        todo = todo[~accepted]
+        u = torch.rand(w.shape, dtype=torch.float64, device=device, generator=generator)
+        accepted = k * w + (dim - 1) * torch.log(1 - x0 * w) - c >= torch.log(u.clamp_min(1e-300))
+        chosen = accepted.to(torch.uint8).argmax(0, keepdim=True)  # a row's first accepted candidate
+        result[todo] = w.gather(0, chosen).squeeze(0)
+        refused = ~accepted.any(0)
+        todo, k, b, x0, c = todo[refused], k[refused], b[refused], x0[refused], c[refused]
+    if isinstance(kappa, Tensor) and kappa.requires_grad:
+        return _ImplicitComponent.apply(kappa.double().expand(n), result, dim).unsqueeze(1)
     return result.unsqueeze(1)
+
+
+class _ImplicitComponent(torch.autograd.Function):
+    """Passes a drawn component w on, with dw/dkappa = -(dF/dkappa) / f(w), F its distribution function.
+
+    f(t) is proportional to exp(kappa t) (1 - t^2)^((d-3)/2), so dF/dkappa is the integral of (t - A) f(t) up to w:
+    Gauss-Legendre quadrature over the part of [-1, w] that holds mass (Figurnov et al. 2018, arXiv 1805.08498).
+    """
+
+    NODES, SPREADS = 64, 12
+
+    @staticmethod
+    def forward(ctx: Any, kappa: Tensor, component: Tensor, dim: int) -> Tensor:
+        ctx.save_for_backward(kappa, component)
+        ctx.dim = dim
+        return component.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        kappa, component = (saved.cpu().numpy() for saved in ctx.saved_tensors)
+        derivative = _component_by_kappa(ctx.dim, kappa, component)
+        return gradients[0] * torch.as_tensor(derivative, device=gradients[0].device), None, None
+
+
+def _component_by_kappa(dim: int, kappa: NDArray[np.float64], component: NDArray[np.float64]) -> NDArray[np.float64]:
+    length = np.array([mean_resultant_length(dim, value) for value in kappa])
+    spread = np.sqrt(np.maximum(1 - length**2 - (dim - 1) * length / kappa, 1e-14))
+    w = np.clip(component, -1 + 1e-12, 1 - 1e-12)
+    # From the side that holds less: the whole integral over [-1, 1] is zero, so either side will do.
+    below = w <= length
+    edge = np.where(below, np.maximum(-1, length - _ImplicitComponent.SPREADS * spread),
+                    np.minimum(1, length + _ImplicitComponent.SPREADS * spread))
+    node, weight = np.polynomial.legendre.leggauss(_ImplicitComponent.NODES)
+    half = np.abs(w - edge)[:, None] / 2
+    t = np.clip((w + edge)[:, None] / 2 + half * node, -1 + 1e-15, 1 - 1e-15)
+    # log f(t) - log f(w): the normaliser cancels.
+    ratio = kappa[:, None] * (t - w[:, None]) + (dim - 3) / 2 * (np.log1p(-t**2) - np.log1p(-w**2)[:, None])
+    moment = ((t - length[:, None]) * np.exp(ratio) * weight * half).sum(1)
+    return np.where(below, -moment, moment)
 
 
 def _check(dim: int, kappa: float) -> None:

@@ -15,7 +15,7 @@ def authors_orthogonality(shared: Tensor, specific: Tensor) -> Tensor:
         shared: (N, D).
         specific: (N, E), row i from the same input.
     """
-    _same_rows(shared, specific)
+    require_same_rows(shared, specific)
     return (F.normalize(shared, dim=1).T @ F.normalize(specific, dim=1)).norm()
 
 
@@ -34,7 +34,7 @@ def cross_covariance(shared: Tensor, specific: Tensor) -> Tensor:
     Raises:
         ValueError: rows do not match, or fewer than 3.
     """
-    _same_rows(shared, specific)
+    require_same_rows(shared, specific)
     n = len(shared)
     if n < 3:
         raise ValueError(f"a correlation needs at least 3 rows, got {n}")
@@ -49,7 +49,8 @@ def _standardized(x: Tensor, eps: float = 1e-4) -> Tensor:
     return centred / (centred.square().mean(0) + eps**2).sqrt()
 
 
-def _same_rows(shared: Tensor, specific: Tensor) -> None:
+def require_same_rows(shared: Tensor, specific: Tensor) -> None:
+    """Refuses representations of different inputs, and ones that are not finite."""
     if len(shared) != len(specific):
         raise ValueError(f"shared has {len(shared)} rows, specific has {len(specific)}")
     if not (torch.isfinite(shared).all() and torch.isfinite(specific).all()):

@@ -1,8 +1,6 @@
 """Symmetric InfoNCE, with one or more positives a row."""
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 
 def infonce(a: Tensor, b: Tensor, temperature: float = 0.07, groups: Tensor | None = None) -> Tensor:
@@ -30,8 +28,8 @@ def infonce(a: Tensor, b: Tensor, temperature: float = 0.07, groups: Tensor | No
         raise ValueError(f"temperature must be positive, got {temperature}")
     logits = a @ b.T / temperature  # (N, N)
     if groups is None:
-        diagonal = torch.arange(len(a), device=a.device)
-        return (F.cross_entropy(logits, diagonal) + F.cross_entropy(logits.T, diagonal)) / 2
+        # Both cross-entropies from one matrix: a transposed one would be copied, forwards and backwards.
+        return ((logits.logsumexp(1) + logits.logsumexp(0)) / 2 - logits.diagonal()).mean()
     same = (groups[:, None] == groups[None, :]).to(logits.dtype)
     target = same / same.sum(1, keepdim=True)  # symmetric: a row and a column of one group have one size
     entropy = same.sum(1).log().mean()

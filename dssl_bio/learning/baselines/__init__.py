@@ -1,0 +1,1 @@
+"""What our method has to beat, under the same data and the same readout."""

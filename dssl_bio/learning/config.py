@@ -1,0 +1,112 @@
+"""Everything `train` can be told; defaults are for a screen of a few hundred molecules."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from dssl_bio.config import Config
+from dssl_bio.learning.disentangled import SharedObjective, SpecificObjective
+
+MoleculeEncoder = Literal["gine", "kernel", "kernels", "hybrid"]
+
+
+class SplitConfig(Config):
+    """How molecules are divided. Whole groups stay together: a molecule, a scaffold, a value of a column, or a fold.
+
+    Attributes:
+        method: `random` by molecule, `scaffold` (Bemis-Murcko), `column` (a column of the wells: either it says
+            train, valid and test, or its values are groups), `folds` (a table with columns molecule and fold).
+        column: for `column`.
+        file: for `folds`; Parquet or CSV.
+        key: for `folds`: the wells' column that the table's `molecule` refers to.
+        test_fold: for `folds`: the fold that is held out.
+        fractions: shares of train, valid and test. With `folds`, valid's share of the other folds is used.
+    """
+
+    method: Literal["random", "scaffold", "column", "folds"] = "random"
+    column: str | None = None
+    file: str | None = None
+    key: str = "molecule_id"
+    test_fold: int = 0
+    fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
+
+    @model_validator(mode="after")
+    def _complete(self) -> "SplitConfig":
+        if self.method == "column" and self.column is None:
+            raise ValueError("split.method column needs split.column")
+        if self.method == "folds" and self.file is None:
+            raise ValueError("split.method folds needs split.file")
+        if min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
+            raise ValueError(f"split.fractions must be non-negative and sum to 1, got {self.fractions}")
+        return self
+
+
+class StepConfig(Config):
+    """Optimisation of one step: AdamW with a cosine schedule over the epochs."""
+
+    epochs: int = Field(30, ge=1)
+    batch_size: int = Field(128, ge=4)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    patience: int = Field(10, ge=1)
+
+
+class GineConfig(Config):
+    """Sizes of the graph network."""
+
+    hidden: int = Field(128, ge=8)
+    layers: int = Field(4, ge=1)
+
+
+class KernelConfig(Config):
+    """Landmarks and components of the Tanimoto-kernel features."""
+
+    landmarks: int = Field(1000, ge=2)
+    components: int = Field(256, ge=1)
+    whitening: float = Field(0.5, ge=0, le=1)
+
+
+class ProfileConfig(Config):
+    """Reduction and sizes of the profile encoder."""
+
+    components: int = Field(80, ge=1)
+    whitening: float = Field(0.5, ge=0, le=1)
+    hidden: int = Field(256, ge=8)
+    layers: int = Field(2, ge=0)
+
+
+class ImageConfig(Config):
+    """Tiles and sizes of the CNN."""
+
+    tile_px: int = Field(96, ge=32)
+    width: int = Field(32, ge=8, multiple_of=8)
+    blocks: int = Field(3, ge=1, le=6)
+
+
+class TrainConfig(Config):
+    """Resolved configuration of a run, saved with it."""
+
+    seed: int = 0
+    modality: str = Field("auto", description="`images` or a profile modality of the screen; auto takes images first")
+    train_where: str | None = Field(None, description="filter expression: wells used in training and validation")
+    molecule_encoder: MoleculeEncoder = "hybrid"
+    shared_dim: int = Field(128, ge=2)
+    specific_dim: int = Field(64, ge=2)
+    members: int = Field(1, ge=1, description="heads of the shared encoders, an ensemble in one model")
+    hidden: int = Field(256, ge=8)
+    dropout: float = Field(0.2, ge=0, lt=1)
+    split: SplitConfig = SplitConfig()
+    shared: SharedObjective = SharedObjective()
+    specific: SpecificObjective = SpecificObjective()
+    step_1: StepConfig = StepConfig()
+    step_2: StepConfig = StepConfig(epochs=15)
+    gine: GineConfig = GineConfig()
+    kernel: KernelConfig = KernelConfig()
+    profile: ProfileConfig = ProfileConfig()
+    image: ImageConfig = ImageConfig()
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "TrainConfig":
+        if self.shared_dim % self.members:
+            raise ValueError(f"shared_dim {self.shared_dim} cannot be divided among {self.members} members")
+        return self

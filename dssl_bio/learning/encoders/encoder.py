@@ -1,0 +1,84 @@
+"""An encoder: a trunk that reads the inputs and a head that ends in a representation."""
+
+from itertools import pairwise
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Trunk(Protocol):
+    """What a trunk offers: features (N, out_features) of a minibatch of inputs."""
+
+    out_features: int
+
+    def __call__(self, inputs: Any) -> Tensor:
+        """Features of the inputs, (N, out_features)."""
+
+
+def mlp(*widths: int, dropout: float = 0.0, norm: bool = False) -> nn.Sequential:
+    """Linear layers of the given widths with ReLU between them (and LayerNorm, dropout before each ReLU's end)."""
+    layers: list[nn.Module] = []
+    for width_in, width_out in pairwise(widths):
+        layers.append(nn.Linear(width_in, width_out))
+        if norm:
+            layers.append(nn.LayerNorm(width_out))
+        layers += [nn.ReLU(), nn.Dropout(dropout)] if dropout else [nn.ReLU()]
+    last = max(i for i, layer in enumerate(layers) if isinstance(layer, nn.Linear))
+    return nn.Sequential(*layers[:last + 1])
+
+
+class Members(nn.Module):
+    """Several heads, each a linear path beside a hidden layer; their unit vectors side by side.
+
+    Heads differ in initialisation and dropout, and each has a loss of its own: the cosine of two joined vectors is
+    the mean of the heads' cosines, an ensemble in one model.
+    """
+
+    def __init__(self, width: int, hidden: int, out_dim: int, members: int, dropout: float):
+        super().__init__()
+        if out_dim % members:
+            raise ValueError(f"{out_dim} dimensions cannot be divided among {members} members")
+        dim = out_dim // members
+        self.out_features = out_dim
+        self.linear = nn.ModuleList(nn.Linear(width, dim) for _ in range(members))
+        self.hidden = nn.ModuleList(mlp(width, hidden, dim, dropout=dropout, norm=True) for _ in range(members))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, out_dim), the members' unit vectors of out_dim / members each."""
+        pairs = zip(self.linear, self.hidden, strict=True)
+        return torch.cat([F.normalize(linear(features) + hidden(features), dim=1) for linear, hidden in pairs], dim=1)
+
+
+class Encoder(nn.Module):
+    """Trunk, then an MLP with one hidden layer on [trunk features ; condition].
+
+    A specific encoder is conditioned on the own shared code (arXiv 2410.23996, step 2: F([x ; c]));
+    a shared encoder has no condition, and may have several `members` (see Members).
+    No layer keeps running statistics, so a frozen encoder is constant.
+    """
+
+    def __init__(self, trunk: nn.Module, out_dim: int, hidden: int = 256, condition_dim: int = 0, dropout: float = 0.0,
+                 members: int = 1):
+        super().__init__()
+        self.trunk = trunk
+        self.condition_dim = condition_dim
+        width = int(trunk.out_features) + condition_dim  # type: ignore[arg-type]
+        self.head = (mlp(width, hidden, out_dim, dropout=dropout, norm=True) if members == 1
+                     else nn.Sequential(Members(width, hidden, out_dim, members, dropout)))
+
+    def forward(self, inputs: Any, condition: Tensor | None = None) -> Tensor:
+        """(N, out_dim), of any length.
+
+        Args:
+            inputs: what the trunk reads.
+            condition: (N, condition_dim), needed exactly when condition_dim is positive.
+        """
+        features = self.trunk(inputs)
+        if (condition is None) != (self.condition_dim == 0):
+            raise ValueError(f"a condition of {self.condition_dim} dimensions was declared, got "
+                             f"{'none' if condition is None else tuple(condition.shape)}")
+        if condition is not None:
+            features = torch.cat([features, condition.to(features.dtype)], dim=1)
+        return self.head(features)

@@ -1,0 +1,200 @@
+"""From a screen and a configuration to a Run folder: split, inputs, both steps, and what is written."""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from dssl_bio.artefact import checksum, read_record, seal, write_json
+from dssl_bio.chem.standardize import Molecule
+from dssl_bio.errors import RunError
+from dssl_bio.learning.config import TrainConfig
+from dssl_bio.learning.data import Pairs
+from dssl_bio.learning.inputs import MoleculeInputs
+from dssl_bio.learning.model import ScreenFacts, build_model, kernels_of, molecule_needs, scalers_of
+from dssl_bio.learning.partition import SPLIT, partition
+from dssl_bio.learning.phenotypes import ImagePhenotypes, ProfilePhenotypes, modalities, phenotypes_of
+from dssl_bio.learning.precision import bf16_helps
+from dssl_bio.learning.run import CONFIG, MOLECULE_TABLE, SPLIT_TABLE, write_model
+from dssl_bio.learning.training import ValidationSet, remove_state, train_step
+from dssl_bio.screens.entries import ENTRY_KEY, entries_of
+from dssl_bio.screens.expressions import parse
+from dssl_bio.screens.screen import Screen
+from dssl_bio.vocabulary import INCHIKEY, MOLECULE_ID, SMILES
+
+logger = logging.getLogger(__name__)
+
+MIN_MOLECULES = 8
+
+
+@dataclass(frozen=True)
+class Material:
+    """What both steps train on."""
+
+    config: TrainConfig
+    facts: ScreenFacts
+    split: pd.DataFrame
+    pairs: Pairs
+    validation: ValidationSet | None
+
+
+def unfinished(folder: Path) -> Path:
+    """Where a run lies until it is complete."""
+    return folder.with_name(folder.name + ".partial")
+
+
+def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = False,
+          report: Callable[[str], None] = logger.info) -> dict[str, Any]:
+    """Trains both steps and writes a Run.
+
+    Until it is complete the run lies in `<folder>.partial`, with the state of the last epoch; `resume` continues there.
+
+    Args:
+        screen: training data.
+        config: resolved configuration.
+        folder: the Run; replaced when it holds a run, refused when it holds anything else.
+        resume: continue `<folder>.partial`.
+        report: receives a line of progress now and then.
+
+    Returns:
+        metrics of training.
+
+    Raises:
+        RunError: too few molecules, nothing to resume, or another configuration than the one to resume.
+    """
+    work = _workplace(folder, config, screen, resume)
+    material = prepare(screen, config)
+    torch.manual_seed(config.seed)
+    model = build_model(config, material.facts)
+    _fit_to_training_rows(model, material)
+    count = (material.split[SPLIT].value_counts() if len(material.split) else {})
+    report("molecules: " + ", ".join(f"{count.get(name, 0)} {name}" for name in ("train", "valid", "test"))
+           + f"; {len(material.pairs)} training wells")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    bf16 = material.facts.modality == "images" and bf16_helps(device)
+    metrics: dict[str, Any] = {}
+    for step, options in ((1, config.step_1), (2, config.step_2)):
+        metrics[f"step_{step}"] = train_step(model, step, material.pairs, material.validation, options, work,
+                                             config.seed, report, bf16)
+    write_model(work, model, config, material.facts)
+    material.split.to_parquet(work / SPLIT_TABLE)
+    screen.molecules.to_parquet(work / MOLECULE_TABLE)
+    write_json(work / "metrics.json", metrics)
+    remove_state(work)
+    seal(work, "run", {"screen": screen.id, "screen_name": screen.name}, simulated=screen.simulated,
+         screen_name=screen.name, metrics=metrics)
+    _move_into_place(work, folder)
+    return metrics
+
+
+def prepare(screen: Screen, config: TrainConfig) -> Material:
+    """Split, pairs, facts and validation set of a screen under a configuration."""
+    modality = (modalities(screen) or [""])[0] if config.modality == "auto" else config.modality
+    size = screen.images.pixel_size_um if screen.images is not None else None
+    phenotypes = phenotypes_of(screen, modality, tile_px=config.image.tile_px, pixel_size_um=size)
+    split = partition(screen.wells, screen.molecules, config.split, config.seed)
+    rows = _usable(screen, config, phenotypes.rows)
+    split_of_row = screen.wells[MOLECULE_ID].map(split.set_index(MOLECULE_ID)[SPLIT]).to_numpy(object)[rows]
+    train_rows, valid_rows = rows[split_of_row == "train"], rows[split_of_row == "valid"]
+    train_ids = np.unique(screen.wells[MOLECULE_ID].to_numpy(object)[train_rows].astype(str))
+    if len(train_ids) < MIN_MOLECULES:
+        raise RunError(f"{len(train_ids)} training molecules with a phenotype; at least {MIN_MOLECULES} are needed "
+                       f"({len(screen.molecules)} molecules in screen {screen.name}, {len(rows)} wells usable)")
+    needs = molecule_needs(config)
+    place = {name: number for number, name in enumerate(train_ids)}
+    numbers = np.array([place[str(name)] for name in screen.wells[MOLECULE_ID].iloc[train_rows]], dtype=np.int64)
+    pairs = Pairs(train_rows, numbers, MoleculeInputs.of(_molecules(screen, train_ids), needs), phenotypes)
+    facts = _facts(config, modality, phenotypes, len(train_ids), len(train_rows), screen)
+    return Material(config, facts, split, pairs, _validation(screen, valid_rows, needs, phenotypes))
+
+
+def _usable(screen: Screen, config: TrainConfig, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    usable = screen.wells[MOLECULE_ID].notna().to_numpy().copy()
+    if config.train_where:
+        usable &= parse(config.train_where).mask(screen.wells)
+    return rows[usable[rows]]
+
+
+def _validation(screen: Screen, rows: NDArray[np.int64], needs: frozenset[str],
+                phenotypes: ProfilePhenotypes | ImagePhenotypes) -> ValidationSet | None:
+    if len(rows) == 0:
+        return None
+    entries, membership = entries_of(screen.wells, rows)
+    ids = np.unique(entries[MOLECULE_ID].to_numpy(str))
+    owner = np.searchsorted(ids, entries[MOLECULE_ID].to_numpy(str))
+    assert entries[ENTRY_KEY].is_unique
+    return ValidationSet(MoleculeInputs.of(_molecules(screen, ids), needs), phenotypes, rows, membership, owner)
+
+
+def _facts(config: TrainConfig, modality: str, phenotypes: ProfilePhenotypes | ImagePhenotypes, n_molecules: int,
+           n_rows: int, screen: Screen) -> ScreenFacts:
+    landmarks = min(config.kernel.landmarks, n_molecules)
+    kernel = min(config.kernel.components, landmarks)
+    if isinstance(phenotypes, ImagePhenotypes) and screen.images is not None:
+        return ScreenFacts(modality, landmarks, kernel, channels=tuple(screen.images.channels),
+                           pixel_size_um=screen.images.pixel_size_um)
+    assert isinstance(phenotypes, ProfilePhenotypes)
+    components = min(config.profile.components, n_rows - 1, len(phenotypes.features))
+    return ScreenFacts(modality, landmarks, kernel, components, tuple(phenotypes.features))
+
+
+def _fit_to_training_rows(model: torch.nn.Module, material: Material) -> None:
+    """Kernels and scalers see training molecules and training wells only."""
+    config, pairs = material.config, material.pairs
+    fingerprints = pairs.inputs.fingerprints
+    for kernel in kernels_of(model):  # type: ignore[arg-type]
+        assert fingerprints is not None
+        chosen = np.random.default_rng(config.seed).permutation(len(fingerprints))[: material.facts.n_landmarks]
+        kernel.fit(fingerprints[np.sort(chosen)], config.kernel.whitening)
+    if isinstance(pairs.phenotypes, ProfilePhenotypes):
+        profiles = pairs.phenotypes.read(pairs.rows)
+        pairs.phenotypes.spread = profiles.std(0)
+        for scaler in scalers_of(model):  # type: ignore[arg-type]
+            scaler.fit(profiles, config.profile.whitening)
+
+
+def _molecules(screen: Screen, ids: NDArray[np.str_]) -> list[Molecule]:
+    table = screen.molecules.set_index(MOLECULE_ID).loc[list(ids)]
+    return [Molecule(smiles, key) for smiles, key in zip(table[SMILES], table[INCHIKEY], strict=True)]
+
+
+def _workplace(folder: Path, config: TrainConfig, screen: Screen, resume: bool) -> Path:
+    """An empty or a resumable working folder; says no before hours of work rather than after."""
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        read_record(folder, "run")  # refuses a folder that is something else
+    work = unfinished(folder)
+    plan = {"config": config.model_dump(mode="json", by_alias=True), "screen": screen.id,
+            "folds": checksum(Path(config.split.file)) if config.split.file else None}
+    if resume:
+        if not (work / "plan.json").is_file():
+            raise RunError(f"nothing to resume: {work} does not exist")
+        before = json.loads((work / "plan.json").read_text())
+        if before != plan:
+            raise RunError(f"{work} was begun with another screen or configuration; resume with the same, "
+                           f"or start anew without --resume")
+        return work
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    write_json(work / "plan.json", plan)
+    write_json(work / CONFIG, plan["config"])
+    return work
+
+
+def _move_into_place(work: Path, folder: Path) -> None:
+    if folder.exists():
+        retired = folder.with_name(folder.name + ".retired")
+        shutil.rmtree(retired, ignore_errors=True)
+        folder.rename(retired)
+        os.replace(work, folder)
+        shutil.rmtree(retired)
+    else:
+        os.replace(work, folder)

@@ -1,0 +1,118 @@
+"""The molecule-phenotype model: which trunks, how wide, built from a configuration and a few facts of the screen."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dssl_bio.chem.fingerprints import FINGERPRINT_BITS
+from dssl_bio.learning.config import TrainConfig
+from dssl_bio.learning.disentangled import DisentangledModel, LossParts, shared_loss
+from dssl_bio.learning.encoders.encoder import Encoder
+from dssl_bio.learning.encoders.molecule_gnn import GineTrunk
+from dssl_bio.learning.encoders.molecule_hybrid import HybridTrunk
+from dssl_bio.learning.encoders.molecule_kernel import KernelTrunk
+from dssl_bio.learning.encoders.molecule_kernels import KernelsTrunk
+from dssl_bio.learning.encoders.phenotype_cnn import CnnTrunk
+from dssl_bio.learning.encoders.phenotype_mlp import MlpTrunk, ProfileScaler
+
+MOLECULE, PHENOTYPE = 0, 1
+"""Numbers of the two modalities in the model."""
+
+
+@dataclass(frozen=True)
+class ScreenFacts:
+    """What of the screen decides the model's shape; saved with the weights.
+
+    Attributes:
+        modality: `images` or a profile modality.
+        n_landmarks: training molecules in the Tanimoto kernel.
+        n_kernel_components: of the kernel.
+        n_profile_components: of the profile scaler; 0 for images.
+        features: names of the profile's features, in the model's order; empty for images.
+        channels: names of the image channels; empty for profiles.
+        pixel_size_um: of the tiles; 0 for profiles.
+    """
+
+    modality: str
+    n_landmarks: int
+    n_kernel_components: int
+    n_profile_components: int = 0
+    features: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    pixel_size_um: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "ScreenFacts":
+        """The reverse of `as_json`."""
+        return cls(**{**values, "features": tuple(values["features"]), "channels": tuple(values["channels"])})
+
+
+class EnsembleModel(DisentangledModel):
+    """DisentangledSSL whose shared encoders have several members, each trained by a step-1 loss of its own."""
+
+    members = 1
+
+    def step_1(self, input_1: Any, input_2: Any, groups: Tensor | None = None,
+               generator: torch.Generator | None = None, kappas: tuple[Tensor, Tensor] | None = None) -> LossParts:
+        """Mean of the members' losses: InfoNCE, and beta times the divergence of the members' posteriors."""
+        raw = [encoder(x).chunk(self.members, dim=1)
+               for encoder, x in zip(self.shared_encoders, (input_1, input_2), strict=True)]
+        parts = [shared_loss(one, two, self.shared_objective, groups, generator, kappas)
+                 for one, two in zip(*raw, strict=True)]
+        return LossParts.of(**{name: torch.stack([part.terms[name] for part in parts]).mean()
+                               for name in parts[0].terms})
+
+
+def build_model(config: TrainConfig, facts: ScreenFacts) -> DisentangledModel:
+    """An untrained model; kernels and scalers hold zeros until they are fitted or loaded."""
+
+    def encoder(trunk: nn.Module, out_dim: int, condition_dim: int = 0) -> Encoder:
+        members = 1 if condition_dim else config.members
+        return Encoder(trunk, out_dim, config.hidden, condition_dim, config.dropout, members)
+
+    shared = (encoder(_molecule_trunk(config, facts), config.shared_dim),
+              encoder(_phenotype_trunk(config, facts), config.shared_dim))
+    specific = (encoder(_molecule_trunk(config, facts), config.specific_dim, config.shared_dim),
+                encoder(_phenotype_trunk(config, facts), config.specific_dim, config.shared_dim))
+    model = EnsembleModel(shared, specific, config.shared, config.specific)
+    model.members = config.members
+    return model
+
+
+def kernels_of(model: DisentangledModel) -> list[KernelTrunk | KernelsTrunk]:
+    """The parts that are fitted to training molecules."""
+    return [module for module in model.modules() if isinstance(module, KernelTrunk | KernelsTrunk)]
+
+
+def scalers_of(model: DisentangledModel) -> list[ProfileScaler]:
+    """The parts that are fitted to training profiles."""
+    return [module for module in model.modules() if isinstance(module, ProfileScaler)]
+
+
+def molecule_needs(config: TrainConfig) -> frozenset[str]:
+    """Which features of a molecule the configured encoder reads."""
+    trunks = {"gine": GineTrunk, "kernel": KernelTrunk, "kernels": KernelsTrunk, "hybrid": HybridTrunk}
+    return trunks[config.molecule_encoder].needs  # type: ignore[attr-defined]
+
+
+def _molecule_trunk(config: TrainConfig, facts: ScreenFacts) -> nn.Module:
+    if config.molecule_encoder == "kernels":
+        return KernelsTrunk(facts.n_landmarks, facts.n_kernel_components, config.dropout)
+    gnn = GineTrunk(config.gine.hidden, config.gine.layers, config.dropout / 2)
+    if config.molecule_encoder == "gine":
+        return gnn
+    kernel = KernelTrunk(facts.n_landmarks, facts.n_kernel_components, FINGERPRINT_BITS, config.dropout)
+    return kernel if config.molecule_encoder == "kernel" else HybridTrunk(gnn, kernel)
+
+
+def _phenotype_trunk(config: TrainConfig, facts: ScreenFacts) -> nn.Module:
+    if facts.modality == "images":
+        return CnnTrunk(len(facts.channels), config.image.width, config.image.blocks)
+    scaler = ProfileScaler(len(facts.features), facts.n_profile_components)
+    return MlpTrunk(scaler, config.profile.hidden, config.profile.layers, config.dropout)

@@ -1,0 +1,157 @@
+"""Phenotypes of a screen as the encoders read them: profiles, or tiles of sites; one class each, one interface."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dssl_bio.errors import RunError
+from dssl_bio.imaging.crops import resampled, tile_corners
+from dssl_bio.imaging.intensity import scaled
+from dssl_bio.learning.views import profile_view, tile_view
+from dssl_bio.screens.screen import Images, Profiles, Screen
+
+Rows = NDArray[np.int64]
+IN_MEMORY_BYTES = 2_000_000_000
+
+
+class Phenotypes(Protocol):
+    """What training and indexing ask of a modality."""
+
+    rows: Rows
+
+    def sample(self, rows: Rows, generator: np.random.Generator) -> Tensor:
+        """One input per well (N, ...), with the sampling that training wants (a random tile)."""
+
+    def view(self, inputs: Tensor) -> Tensor:
+        """An augmented copy of inputs."""
+
+    def chunks(self, rows: Rows, membership: NDArray[np.int64]) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+        """All there is of some wells, in pieces: inputs (N, ...), and the number of the entry each belongs to."""
+
+
+class ProfilePhenotypes:
+    """Profiles of one modality; an entry's input is the mean of its wells' normalised profiles."""
+
+    def __init__(self, profiles: Profiles, features: list[str] | None = None):
+        """Opens profiles, with the features of a trained model when they are given.
+
+        Raises:
+            RunError: the screen lacks features that the model was trained on.
+        """
+        self.rows = np.asarray(profiles.rows, dtype=np.int64)
+        columns = list(range(len(profiles.features)))
+        if features is not None and features != profiles.features:
+            place = {name: i for i, name in enumerate(profiles.features)}
+            missing = [name for name in features if name not in place]
+            if missing:
+                raise RunError(f"the model reads {len(features)} features, of which this screen lacks {len(missing)}: "
+                               f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}")
+            columns = [place[name] for name in features]
+        self.features = [profiles.features[i] for i in columns]
+        self._values, self._columns = profiles.values, columns
+        self._place = {int(row): i for i, row in enumerate(self.rows)}
+        self.spread = torch.ones(len(columns))
+
+    def read(self, rows: Rows) -> Tensor:
+        """Profiles (N, F) of some wells."""
+        places = [self._place[int(row)] for row in rows]
+        return torch.from_numpy(np.asarray(self._values[places], dtype=np.float32)[:, self._columns])
+
+    def sample(self, rows: Rows, generator: np.random.Generator) -> Tensor:
+        """Profiles (N, F) of some wells."""
+        return self.read(rows)
+
+    def view(self, inputs: Tensor) -> Tensor:
+        """Profiles with noise and dropped features."""
+        return profile_view(inputs, self.spread)
+
+    def chunks(self, rows: Rows, membership: NDArray[np.int64]) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+        """The mean profile of each entry."""
+        for start in range(0, int(membership.max(initial=-1)) + 1, 1024):
+            numbers = np.arange(start, min(start + 1024, membership.max() + 1))
+            chosen = (membership >= start) & (membership <= numbers[-1])
+            sums = torch.zeros(len(numbers), len(self._columns))
+            index = torch.from_numpy(membership[chosen] - start)
+            sums.index_add_(0, index, self.read(rows[chosen]))
+            counts = torch.bincount(index, minlength=len(numbers))
+            present = counts > 0
+            yield sums[present] / counts[present, None], numbers[present.numpy()]
+
+
+class ImagePhenotypes:
+    """Sites cut into tiles of one pixel size, scaled by their plate's limits as training and serving both do."""
+
+    def __init__(self, images: Images, tile_px: int, pixel_size_um: float):
+        """Opens sites for a model that reads tiles of `tile_px` pixels of `pixel_size_um` micrometres."""
+        self.images, self.tile_px = images, tile_px
+        self.zoom = images.pixel_size_um / pixel_size_um
+        owners = images.table["row"].to_numpy()
+        self.rows = np.unique(owners).astype(np.int64)
+        order = np.argsort(owners, kind="stable")
+        starts = np.searchsorted(owners[order], self.rows)
+        self._sites = dict(zip(self.rows.tolist(), np.split(order, starts[1:]), strict=True))
+        self._cache: NDArray[np.uint16] | None = None
+        if int(np.prod(images.sites.shape)) * 2 <= IN_MEMORY_BYTES:
+            self._cache = np.asarray(images.sites[:])
+
+    def sites_of(self, row: int) -> NDArray[np.int64]:
+        """Numbers of the sites of a well."""
+        return self._sites[row]
+
+    def read(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Scaled sites (N, C, H, W) at the model's pixel size."""
+        result = scaled(self._raw(numbers), self.images.limits(numbers))
+        return resampled(result, self.zoom, self.tile_px)
+
+    def sample(self, rows: Rows, generator: np.random.Generator) -> Tensor:
+        """One random tile (N, C, tile_px, tile_px) of a random site of each well."""
+        numbers = np.array([generator.choice(self._sites[int(row)]) for row in rows])
+        # Scaling is pixel by pixel: where nothing is resampled, only the tile need be scaled.
+        as_stored = abs(self.zoom - 1) < 0.01 and min(self.images.sites.shape[2:]) >= self.tile_px
+        sites = self._raw(numbers) if as_stored else self.read(numbers)
+        size = self.tile_px
+        top = generator.integers(0, sites.shape[2] - size + 1, len(rows))
+        left = generator.integers(0, sites.shape[3] - size + 1, len(rows))
+        tiles = np.stack([site[:, y:y + size, x:x + size] for site, y, x in zip(sites, top, left, strict=True)])
+        return torch.from_numpy(scaled(tiles, self.images.limits(numbers)) if as_stored else tiles)
+
+    def _raw(self, numbers: NDArray[np.int64]) -> NDArray[np.uint16]:
+        return self._cache[numbers] if self._cache is not None else self.images.read(numbers)
+
+    def view(self, inputs: Tensor) -> Tensor:
+        """Tiles turned, mirrored, and with other gains."""
+        return tile_view(inputs)
+
+    def chunks(self, rows: Rows, membership: NDArray[np.int64]) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+        """Every site in tiles that cover it."""
+        for row, entry in zip(rows, membership, strict=True):
+            if entry < 0:
+                continue
+            sites = self.read(self._sites[int(row)])
+            size = self.tile_px
+            corners = tile_corners(sites.shape[2:], size)
+            tiles = np.concatenate([sites[:, :, y:y + size, x:x + size] for y, x in corners])
+            yield torch.from_numpy(tiles), np.full(len(tiles), entry)
+
+
+def phenotypes_of(screen: Screen, modality: str, *, features: list[str] | None = None, tile_px: int = 96,
+                  pixel_size_um: float | None = None) -> ProfilePhenotypes | ImagePhenotypes:
+    """The named modality of a screen.
+
+    Raises:
+        RunError: the screen has no such modality; those it has are listed.
+    """
+    if modality == "images" and screen.images is not None:
+        return ImagePhenotypes(screen.images, tile_px, pixel_size_um or screen.images.pixel_size_um)
+    if modality in screen.profiles:
+        return ProfilePhenotypes(screen.profiles[modality], features)
+    raise RunError(f"screen {screen.name} has no modality {modality!r}; it has {', '.join(modalities(screen))}")
+
+
+def modalities(screen: Screen) -> list[str]:
+    """Names of a screen's modalities, images first."""
+    return [*(["images"] if screen.images is not None else []), *screen.profiles]

@@ -1,0 +1,193 @@
+"""A Run: what a trained model is on disk, and how it embeds molecules and phenotypes. No pickle anywhere."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dssl_bio.artefact import identity, read_record, verify, write_json
+from dssl_bio.chem.standardize import Molecule
+from dssl_bio.config import checked
+from dssl_bio.errors import RunError
+from dssl_bio.learning.config import TrainConfig
+from dssl_bio.learning.disentangled import DisentangledModel
+from dssl_bio.learning.inputs import MoleculeInputs
+from dssl_bio.learning.model import MOLECULE, PHENOTYPE, ScreenFacts, build_model, molecule_needs
+from dssl_bio.learning.phenotypes import Phenotypes, phenotypes_of
+from dssl_bio.learning.precision import bf16_helps
+from dssl_bio.learning.representation import SharedSpecific, unit_rows
+from dssl_bio.screens.screen import Screen
+
+WEIGHTS, CONFIG, FACTS = "model.safetensors", "config.json", "facts.json"
+SPLIT_TABLE, MOLECULE_TABLE = "split.parquet", "molecules.parquet"
+CHUNK = 128
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model with its split; read-only.
+
+    Attributes:
+        folder: where it lies.
+        record: its run.json.
+        config: the resolved configuration.
+        facts: shapes that came from the screen.
+        model: in evaluation mode.
+        split: molecule_id, group, split.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+    config: TrainConfig
+    facts: ScreenFacts
+    model: DisentangledModel
+    split: pd.DataFrame
+
+    @classmethod
+    def open(cls, folder: Path, *, check: bool = True) -> "Run":
+        """Opens a run folder after its checksums were verified.
+
+        Raises:
+            RunError: not a run folder, damaged, or made by another schema version.
+        """
+        record = verify(folder, "run") if check else read_record(folder, "run")
+        config, facts, model = read_model(folder)
+        return cls(folder, record, config, facts, model, pd.read_parquet(folder / SPLIT_TABLE))
+
+    @property
+    def id(self) -> str:
+        """Twelve characters that name the run by its content."""
+        return identity(self.record)
+
+    @property
+    def simulated(self) -> bool:
+        """True when it was trained on a simulated screen."""
+        return bool(self.record["simulated"])
+
+    def molecules_of(self, split: str) -> NDArray[np.str_]:
+        """Molecule ids of one split."""
+        return self.split.loc[self.split["split"] == split, "molecule_id"].to_numpy(str)
+
+    def embed_molecules(self, molecules: Sequence[Molecule]) -> SharedSpecific:
+        """Representations of molecules, in their order."""
+        return embed_molecules(self.model, molecules, molecule_needs(self.config))
+
+    def phenotypes(self, screen: Screen) -> Phenotypes:
+        """The screen's modality that this model reads, as it reads it.
+
+        Raises:
+            RunError: the screen lacks the modality, its features or its channels.
+        """
+        if self.facts.modality == "images" and screen.images is not None:
+            if tuple(screen.images.channels) != self.facts.channels:
+                raise RunError(f"the model reads channels {', '.join(self.facts.channels)}; screen {screen.name} has "
+                               f"{', '.join(screen.images.channels)}")
+        return phenotypes_of(screen, self.facts.modality, features=list(self.facts.features) or None,
+                             tile_px=self.config.image.tile_px, pixel_size_um=self.facts.pixel_size_um or None)
+
+    def embed_wells(self, phenotypes: Phenotypes, rows: NDArray[np.int64], membership: NDArray[np.int64] | None = None,
+                    progress: Callable[[int, int], None] | None = None) -> SharedSpecific:
+        """Representations of wells, or of entries that each join several wells (see screens.entries).
+
+        Args:
+            phenotypes: from `phenotypes`.
+            rows: positions of wells that have this modality.
+            membership: (len(rows),) number of each well's entry, -1 to leave a well out; one entry a well when absent.
+            progress: called with (done, total) inputs.
+        """
+        if membership is None:
+            membership = np.arange(len(rows))
+        return embed_phenotypes(self.model, phenotypes, rows, membership, progress)
+
+
+def embed_molecules(model: DisentangledModel, molecules: Sequence[Molecule], needs: frozenset[str]) -> SharedSpecific:
+    """Representations of molecules by a model in evaluation mode, in chunks."""
+    parts = [MoleculeInputs.of(molecules[i:i + CHUNK], needs) for i in range(0, len(molecules), CHUNK)]
+    return embed_inputs(model, parts)
+
+
+def embed_inputs(model: DisentangledModel, parts: Sequence[MoleculeInputs]) -> SharedSpecific:
+    """Representations of featurised molecules."""
+    model.eval()
+    device = next(model.parameters()).device
+    shared, specific = [], []
+    with torch.inference_mode():
+        for part in parts:
+            for start in range(0, len(part), CHUNK):
+                batch = part.batch(range(start, min(start + CHUNK, len(part)))).to(device)
+                shared.append(model.shared(MOLECULE, batch).cpu())
+                specific.append(model.specific(MOLECULE, batch).cpu())
+    if not shared:
+        return SharedSpecific(*(np.zeros((0, dim), np.float32) for dim in _dims(model, MOLECULE)))
+    return SharedSpecific(torch.cat(shared).numpy(), torch.cat(specific).numpy())
+
+
+def embed_phenotypes(model: DisentangledModel, phenotypes: Phenotypes, rows: NDArray[np.int64],
+                     membership: NDArray[np.int64],
+                     progress: Callable[[int, int], None] | None = None) -> SharedSpecific:
+    """Mean direction of the representations of each entry's inputs."""
+    model.eval()
+    device = next(model.parameters()).device
+    fast = bf16_helps(device)
+    n_entries = int(membership.max(initial=-1)) + 1
+    sums = [np.zeros((n_entries, dim)) for dim in _dims(model, PHENOTYPE)]
+    waiting: list[tuple[Tensor, NDArray[np.int64]]] = []
+
+    def embed_waiting() -> None:
+        inputs = torch.cat([piece for piece, _ in waiting])
+        numbers = np.concatenate([owner for _, owner in waiting])
+        waiting.clear()
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=inputs.ndim == 4 and fast):
+            for start in range(0, len(inputs), CHUNK):
+                batch, owners = inputs[start:start + CHUNK].to(device), numbers[start:start + CHUNK]
+                for which, embed in enumerate((model.shared, model.specific)):
+                    np.add.at(sums[which], owners, embed(PHENOTYPE, batch).float().cpu().numpy())
+
+    done = 0
+    for inputs, numbers in phenotypes.chunks(rows, membership):
+        waiting.append((inputs, numbers))
+        if sum(len(piece) for piece, _ in waiting) >= CHUNK:
+            embed_waiting()
+        done = int(numbers[-1]) + 1
+        if progress is not None:
+            progress(min(done, n_entries), n_entries)
+    if waiting:
+        embed_waiting()
+    return SharedSpecific(unit_rows(sums[0]), unit_rows(sums[1]))
+
+
+def write_model(folder: Path, model: DisentangledModel, config: TrainConfig, facts: ScreenFacts) -> None:
+    """Weights as safetensors, configuration and facts as JSON."""
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS)
+    write_json(folder / CONFIG, config.model_dump(mode="json", by_alias=True))
+    write_json(folder / FACTS, facts.as_json())
+
+
+def read_model(folder: Path) -> tuple[TrainConfig, ScreenFacts, DisentangledModel]:
+    """The reverse of `write_model`; the model is in evaluation mode.
+
+    Raises:
+        RunError: a file is missing, damaged, or the weights do not fit the configuration.
+    """
+    try:
+        config = checked(json.loads((folder / CONFIG).read_text()), TrainConfig, str(folder / CONFIG), RunError)
+        facts = ScreenFacts.from_json(json.loads((folder / FACTS).read_text()))
+        model = build_model(config, facts)
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as cause:
+        raise RunError(f"the model in {folder} cannot be read: {cause}") from cause
+    return config, facts, model.eval()
+
+
+def _dims(model: DisentangledModel, modality: int) -> list[int]:
+    encoders = (model.shared_encoders[modality], model.specific_encoders[modality])
+    return [int(encoder.head[-1].out_features) for encoder in encoders]  # type: ignore[union-attr, index]

@@ -1,0 +1,109 @@
+"""The training loop of methods on two views: a plain one, seeded, the same for every method."""
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from dssl_bio.learning.collapse import CollapseWarning, collapse
+from dssl_bio.learning.information import diagnostics
+
+if TYPE_CHECKING:
+    from dssl_bio.learning.two_view_method import TwoViewMethod
+
+MAX_DIAGNOSTIC_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class Minibatch:
+    """Pairs as a training step sees them.
+
+    Attributes:
+        views: of each modality, one or more augmented versions (B, ...); row i of all is the same pair.
+        labels: (B,) classes, of supervised methods.
+        generator: source of randomness.
+    """
+
+    views: tuple[list[Tensor], list[Tensor]]
+    labels: Tensor | None
+    generator: torch.Generator
+
+
+def train_step(method: "TwoViewMethod", step: int, x1: Tensor, x2: Tensor, labels: Tensor | None,
+               progress: Callable[[int, int], None] | None = None) -> list[dict[str, Any]]:
+    """Trains one step and returns its history: a record an epoch (mean of each loss term), the last with diagnostics.
+
+    Adam without weight decay; the rate falls along a cosine from epoch to epoch; the last, smaller minibatch is left
+    out, as the authors do. The same seed gives the same losses bit for bit on a CPU.
+
+    Warns:
+        CollapseWarning: the shared representation has collapsed.
+    """
+    options = method.options
+    generator = torch.Generator(x1.device).manual_seed(options.seed + 1000 * step)
+    optimizer = torch.optim.Adam(method.trained(step), lr=options.learning_rate, fused=True)
+    epochs, warned = options.epochs_of(step), False
+    history: list[dict[str, Any]] = []
+    method.train()
+    for epoch in range(epochs):
+        for group in optimizer.param_groups:
+            group["lr"] = options.learning_rate * (1 + math.cos(math.pi * epoch / epochs)) / 2
+        terms = _epoch(method, step, (x1, x2), labels, optimizer, generator)
+        history.append({"step": step, "epoch": epoch, **terms})
+        if step == 1 and "infonce" in terms and not warned:
+            warned = _warn_if_collapsed(method, x1, terms["infonce"], epoch)
+        if progress is not None:
+            progress(epoch + 1, epochs)
+    method.zero_grad()
+    if history:
+        method.eval()
+        history[-1]["diagnostics"] = _diagnostics(method, x1, x2)
+    return history
+
+
+def _epoch(method: "TwoViewMethod", step: int, x: tuple[Tensor, Tensor], labels: Tensor | None,
+           optimizer: torch.optim.Optimizer, generator: torch.Generator) -> dict[str, float]:
+    size = method.options.minibatch
+    order = torch.randperm(len(x[0]), generator=generator, device=x[0].device)
+    sums: dict[str, Tensor] = {}
+    n = len(order) // size
+    for rows in order[: n * size].split(size):
+        views = tuple(_views(method, step, modality[rows], generator) for modality in x)
+        parts = method.loss(step, Minibatch(views, None if labels is None else labels[rows], generator))  # type: ignore[arg-type]
+        optimizer.zero_grad()
+        parts.total.backward()
+        optimizer.step()
+        for name, value in {**parts.terms, "total": parts.total}.items():
+            sums[name] = sums.get(name, 0) + value.detach()
+    means = {name: float(value) / n for name, value in sums.items()}
+    if not math.isfinite(means["total"]):
+        raise FloatingPointError(f"the loss of {method.name} became {means['total']}; lower the learning rate")
+    return means
+
+
+def _views(method: "TwoViewMethod", step: int, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
+    """Augmented views of the raw rows; chained, as the authors do, the second is made from the first."""
+    views = [method.augment(rows, generator)]
+    for _ in range(method.n_views(step) - 1):
+        views.append(method.augment(views[-1] if method.options.chained_views else rows, generator))
+    return views
+
+
+def _warn_if_collapsed(method: "TwoViewMethod", x1: Tensor, infonce: float, epoch: int) -> bool:
+    with torch.no_grad():
+        found = collapse(infonce, method.codes(0, x1[: method.options.minibatch])[0])
+    # The first epoch starts from untrained networks, whose contrast is at chance too.
+    if epoch == 0 or not found.happened:
+        return False
+    warnings.warn(f"{method.name}, epoch {epoch + 1}: {found.message}", CollapseWarning, stacklevel=4)
+    return True
+
+
+def _diagnostics(method: "TwoViewMethod", x1: Tensor, x2: Tensor) -> dict[str, float]:
+    with torch.no_grad():
+        codes = [method.codes(modality, x[:MAX_DIAGNOSTIC_ROWS]) for modality, x in enumerate((x1, x2))]
+    return diagnostics(codes[0], codes[1], method.options.temperature)

@@ -1,0 +1,190 @@
+"""From a Run and a Screen to a Bundle: entries, vectors, null, pictures."""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from dssl_bio.artefact import new_folder, require_disk, seal
+from dssl_bio.chem.standardize import Molecule
+from dssl_bio.errors import BundleError
+from dssl_bio.learning.phenotypes import ImagePhenotypes, Phenotypes, ProfilePhenotypes
+from dssl_bio.learning.representation import SharedSpecific
+from dssl_bio.learning.run import MOLECULE_TABLE, Run
+from dssl_bio.retrieval.bundle import (
+    CONTROLS,
+    ENTRIES,
+    MOLECULES,
+    NULL,
+    PICTURES,
+    PROFILE_FEATURES,
+    PROFILES,
+    RUN_FOLDER,
+    VECTORS,
+)
+from dssl_bio.retrieval.significance import MIN_DRAWS, Null, mismatched_pairs
+from dssl_bio.screens.entries import EntryMode, entries_of
+from dssl_bio.screens.expressions import parse
+from dssl_bio.screens.screen import Screen
+from dssl_bio.vocabulary import COMPOUND, INCHIKEY, MOA, MOLECULE_ID, PERT_TYPE, PLATE, ROW_KEY, SMILES
+
+logger = logging.getLogger(__name__)
+
+PICTURE, IN_SCREEN, SPLIT = "picture", "in_screen", "split"
+PICTURE_PX = 160
+CONTROLS_PER_PLATE_SHOWN = 2
+
+
+def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "consensus", where: str | None = None,
+                 progress: Callable[[int, int], None] | None = None,
+                 report: Callable[[str], None] = logger.info) -> None:
+    """Embeds a screen with a run and writes the bundle.
+
+    Args:
+        run: the trained model.
+        screen: what is indexed; it may be another than the one trained on.
+        folder: the bundle; a bundle there is replaced when the new one is complete.
+        mode: consensus phenotypes per molecule and dose, or single wells.
+        where: filter expression over the wells; controls are kept.
+        progress: called with (done, total) entries.
+        report: receives lines of progress.
+
+    Raises:
+        RunError: the screen lacks what the model reads.
+        BundleError: nothing to index.
+    """
+    phenotypes = run.phenotypes(screen)
+    rows = phenotypes.rows
+    control = (screen.wells[PERT_TYPE] == "negcon").to_numpy()
+    kept = parse(where).mask(screen.wells) if where else np.ones(len(screen.wells), dtype=bool)
+    entries, membership = entries_of(screen.wells, rows, mode)
+    entries, membership = _only(entries, membership, kept[rows])
+    if len(entries) == 0:
+        raise BundleError(f"screen {screen.name} has no well to index" + (f" where {where}" if where else ""))
+    report(require_disk(folder, _disk_needed(phenotypes, len(entries), int(control.sum()))))
+    vectors = run.embed_wells(phenotypes, rows, membership, progress)
+    control_rows = rows[control[rows]]
+    control_vectors = run.embed_wells(phenotypes, control_rows)
+    library = _library(run, screen)
+    library_vectors = run.embed_molecules(_molecules(library))
+    null = _null(run, library, library_vectors, entries, vectors)
+    columns = [column for column in (ROW_KEY, PLATE, "Metadata_Well") if column in screen.wells]
+    controls = screen.wells.iloc[control_rows][columns].reset_index(drop=True)
+    with new_folder(folder, "bundle") as work:
+        shutil.copytree(run.folder, work / RUN_FOLDER)  # whole: every file of a run has a checksum in it
+        if isinstance(phenotypes, ImagePhenotypes):
+            _write_pictures(work, phenotypes, entries, rows, membership, controls, control_rows)
+        elif isinstance(phenotypes, ProfilePhenotypes):
+            _write_profiles(work, phenotypes, rows, membership)
+        for name, table in ((ENTRIES, entries), (CONTROLS, controls), (MOLECULES, library)):
+            table.to_parquet(work / name)
+        arrays = {"entries": vectors, "controls": control_vectors, "molecules": library_vectors}
+        save_file({f"{name}.{part}": np.ascontiguousarray(getattr(value, part))
+                   for name, value in arrays.items() for part in ("shared", "specific")}, work / VECTORS)
+        save_file({"scores": null.scores}, work / NULL)
+        seal(work, "bundle", {"run": run.id, "screen": screen.id, "where": where},
+             model_id=run.id, screen_name=screen.name, simulated=bool(screen.simulated or run.simulated),
+             trained_on=run.record["screen_name"], trained_on_simulated=run.simulated, entries=mode,
+             n_entries=len(entries), citation=screen.record.get("citation"), licence=screen.record.get("licence"),
+             title=screen.record.get("title"),
+             null={"name": null.name, "n_draws": len(null.scores), "resolution": null.resolution})
+    report(f"{len(entries)} entries, {len(controls)} controls, {len(library)} molecules; null: {null.name}, "
+           f"{len(null.scores):,} draws")
+
+
+def _only(entries: pd.DataFrame, membership: NDArray[np.int64],
+          kept: NDArray[np.bool_]) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """Entries that keep a well, renumbered."""
+    membership = np.where(kept, membership, -1)
+    used = np.unique(membership[membership >= 0])
+    renumbered = np.full(len(entries) + 1, -1)
+    renumbered[used] = np.arange(len(used))
+    return entries.iloc[used].reset_index(drop=True), renumbered[membership]
+
+
+def _library(run: Run, screen: Screen) -> pd.DataFrame:
+    """Molecules of the screen, then those of the model's training that are not in it."""
+    columns = [column for column in (MOLECULE_ID, INCHIKEY, SMILES, COMPOUND, MOA) if column in screen.molecules]
+    own = screen.molecules[columns].assign(**{IN_SCREEN: True})
+    trained = pd.read_parquet(run.folder / MOLECULE_TABLE).assign(**{IN_SCREEN: False})
+    both = pd.concat([own, trained[~trained[MOLECULE_ID].isin(own[MOLECULE_ID])]], ignore_index=True)
+    both[SPLIT] = both[MOLECULE_ID].map(run.split.set_index(MOLECULE_ID)[SPLIT]).fillna("")
+    return both
+
+
+def _molecules(table: pd.DataFrame) -> list[Molecule]:
+    return [Molecule(smiles, key) for smiles, key in zip(table[SMILES], table[INCHIKEY], strict=True)]
+
+
+def _null(run: Run, library: pd.DataFrame, molecules: SharedSpecific, entries: pd.DataFrame,
+          vectors: SharedSpecific) -> Null:
+    """Scores of held-out molecules with entries of other molecules and other annotated mechanisms.
+
+    Molecules the model was trained on would score too low on what is not theirs; they serve only where
+    held-out ones give fewer than 1,000 pairs, and the null's name says so.
+    """
+    held_out = library[SPLIT].isin(["valid", "test"]).to_numpy()
+    name = "held-out molecules with entries of other molecules"
+    if held_out.sum() * len(entries) < MIN_DRAWS:
+        held_out, name = np.ones(len(library), dtype=bool), "all known molecules with entries of other molecules"
+    queries = library[held_out]
+    related = _equal(queries, entries, MOLECULE_ID) | _equal(queries, entries, MOA)
+    return mismatched_pairs(molecules.shared[held_out], vectors.shared, related, name, run.config.seed)
+
+
+def _equal(queries: pd.DataFrame, entries: pd.DataFrame, column: str) -> NDArray[np.bool_]:
+    if column not in queries or column not in entries:
+        return np.zeros((len(queries), len(entries)), dtype=bool)
+    left, right = queries[column], entries[column]
+    codes = pd.factorize(pd.concat([left, right]).astype(object))[0]  # -1 where missing
+    a, b = codes[: len(left), None], codes[None, len(left):]
+    return (a == b) & (a >= 0)
+
+
+def _write_pictures(work: Path, phenotypes: ImagePhenotypes, entries: pd.DataFrame, rows: NDArray[np.int64],
+                    membership: NDArray[np.int64], controls: pd.DataFrame, control_rows: NDArray[np.int64]) -> None:
+    """One picture an entry (first site of its first well) and up to two controls a plate, as scaled bytes."""
+    first_well = np.full(len(entries), -1, dtype=np.int64)
+    for row, entry in zip(rows[::-1], membership[::-1], strict=True):
+        if entry >= 0:
+            first_well[entry] = row
+    plates = controls[PLATE].to_numpy(object) if PLATE in controls else np.full(len(controls), "")
+    shown = pd.Series(plates).groupby(plates).cumcount().to_numpy() < CONTROLS_PER_PLATE_SHOWN
+    wells = np.concatenate([first_well, control_rows[shown]])
+    pictures = np.stack([_picture(phenotypes, int(well)) for well in wells])
+    np.save(work / PICTURES, pictures, allow_pickle=False)
+    entries[PICTURE] = np.arange(len(entries))
+    controls[PICTURE] = np.where(shown, len(entries) + np.cumsum(shown) - 1, -1)
+
+
+def _picture(phenotypes: ImagePhenotypes, well: int) -> NDArray[np.uint8]:
+    """Middle of a well's first site, (C, h, w); 255 is the upper limit of the plate's channel."""
+    site = phenotypes.read(phenotypes.sites_of(well)[:1])[0]
+    height, width = site.shape[1:]
+    top, left = max(0, (height - PICTURE_PX) // 2), max(0, (width - PICTURE_PX) // 2)
+    middle = site[:, top:top + PICTURE_PX, left:left + PICTURE_PX]
+    return (np.clip(middle, 0, 1) * 255).round().astype(np.uint8)
+
+
+def _write_profiles(work: Path, phenotypes: ProfilePhenotypes, rows: NDArray[np.int64],
+                    membership: NDArray[np.int64]) -> None:
+    parts = [inputs.numpy() for inputs, _ in phenotypes.chunks(rows, membership)]
+    np.save(work / PROFILES, np.concatenate(parts), allow_pickle=False)
+    (work / PROFILE_FEATURES).write_text(json.dumps(phenotypes.features) + "\n", encoding="utf-8")
+
+
+def _disk_needed(phenotypes: Phenotypes, n_entries: int, n_controls: int) -> int:
+    per_entry = 2_000
+    if isinstance(phenotypes, ImagePhenotypes):
+        per_entry += len(phenotypes.images.channels) * PICTURE_PX**2
+    elif isinstance(phenotypes, ProfilePhenotypes):
+        per_entry += 4 * len(phenotypes.features)
+    return 30_000_000 + per_entry * (n_entries + n_controls)
+
+

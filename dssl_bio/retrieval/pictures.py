@@ -1,0 +1,66 @@
+"""The pictures of a bundle: an entry's cells, and untreated cells of the same plate beside them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dssl_bio.retrieval.build import PICTURE
+from dssl_bio.retrieval.bundle import Bundle
+from dssl_bio.vocabulary import PLATE, WELL
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture and where it was taken.
+
+    Attributes:
+        pixels: (C, H, W); 255 is the upper limit of the plate's channel.
+        plate: empty when the screen has no plates.
+        well: empty when the screen has no wells.
+    """
+
+    pixels: NDArray[np.uint8]
+    plate: str
+    well: str
+
+    @property
+    def place(self) -> str:
+        """Plate and well in words."""
+        return ", ".join(filter(None, (self.plate and f"plate {self.plate}", self.well and f"well {self.well}")))
+
+
+def channels_of(bundle: Bundle) -> tuple[str, ...]:
+    """Names of the channels of a bundle's pictures."""
+    return bundle.run.facts.channels
+
+
+def entry_picture(bundle: Bundle, entry: int) -> Shown | None:
+    """The picture of an entry: the first site of its first well; None where the bundle has no pictures."""
+    return _shown(bundle, bundle.entries, entry)
+
+
+def control_picture(bundle: Bundle, plate: str) -> Shown | None:
+    """Negative-control cells of one plate; None when that plate has none with a picture."""
+    if bundle.pictures is None or PICTURE not in bundle.controls:
+        return None
+    pictured = bundle.controls[PICTURE].to_numpy() >= 0
+    if PLATE in bundle.controls:
+        pictured &= (bundle.controls[PLATE].astype(str) == plate).to_numpy(bool)
+    rows = np.flatnonzero(pictured)
+    return _shown(bundle, bundle.controls, int(rows[0])) if len(rows) else None
+
+
+def _shown(bundle: Bundle, table: pd.DataFrame, row: int) -> Shown | None:
+    if bundle.pictures is None or PICTURE not in table or table[PICTURE].iloc[row] < 0:
+        return None
+    pixels = np.asarray(bundle.pictures[int(table[PICTURE].iloc[row])])
+    return Shown(pixels, _first(table, PLATE, row), _first(table, WELL, row))
+
+
+def _first(table: pd.DataFrame, column: str, row: int) -> str:
+    """The first of the plates or wells that an entry joins."""
+    if column not in table or pd.isna(table[column].iloc[row]):
+        return ""
+    return str(table[column].iloc[row]).split(";")[0]

@@ -1,0 +1,93 @@
+"""How often would an unrelated molecule score as high: empirical p, and q over the query's gallery."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+
+MIN_DRAWS = 1_000
+MAX_DRAWS = 100_000
+GRID = 1_000_000
+"""Scores are compared after rounding to six digits: beyond, they depend on the order of summation."""
+
+
+@dataclass(frozen=True)
+class Null:
+    """Scores under a named null hypothesis.
+
+    Attributes:
+        name: what the draws are, in words.
+        scores: (R,) ascending.
+    """
+
+    name: str
+    scores: NDArray[np.float32]
+
+    @property
+    def resolution(self) -> float:
+        """The smallest p that can come out."""
+        return 1 / (1 + len(self.scores))
+
+    def p_values(self, scores: Floats) -> Floats:
+        """One-sided empirical p of each score: (1 + #null >= score) / (1 + #null)."""
+        return (1 + self._exceeding(scores)) / (1 + len(self.scores))
+
+    def q_values(self, hits: Floats, gallery: Floats) -> Floats:
+        """Benjamini-Hochberg q (1995) of some scores of one query over its whole gallery.
+
+        q of rank i is min over j >= i of p_(j) m / j. p depends on a score only through how many draws exceed
+        it, so the minimum runs over those levels and nothing is sorted.
+
+        Args:
+            hits: (K,) scores taken from the gallery.
+            gallery: (m,) all scores of the query, deduplicated.
+        """
+        return self._benjamini_hochberg(self._exceeding(hits), self._exceeding(gallery))
+
+    def q_on_grid(self, hits: NDArray[np.int32], gallery: NDArray[np.int32]) -> Floats:
+        """`q_values` of scores given as multiples of 1 / GRID: a look-up for each instead of a search.
+
+        Args:
+            hits: (K,) from -GRID to GRID.
+            gallery: (m,) all scores of the query, deduplicated.
+        """
+        levels = self._exceeding_on_grid
+        return self._benjamini_hochberg(levels[hits + GRID], levels[gallery + GRID])
+
+    def _benjamini_hochberg(self, hits: NDArray[np.integer], gallery: NDArray[np.integer]) -> Floats:
+        """The q that belongs to numbers of draws which exceed a score."""
+        n_levels = len(self.scores) + 1
+        at_least = np.bincount(gallery, minlength=n_levels).cumsum()  # entries with p up to the level's
+        first = int(gallery.min())  # the levels before have no entry and are never the minimum
+        ratio = np.full(n_levels, np.inf)
+        ratio[first:] = np.arange(first + 1, n_levels + 1) * (len(gallery) / n_levels) / at_least[first:]
+        q = np.minimum.accumulate(ratio[::-1])[::-1]
+        return np.minimum(1.0, q[hits])
+
+    @cached_property
+    def _exceeding_on_grid(self) -> NDArray[np.int32]:
+        grid = (np.arange(-GRID, GRID + 1) / GRID).astype(np.float32)
+        return self._exceeding(grid).astype(np.int32)
+
+    def _exceeding(self, scores: Floats) -> NDArray[np.int64]:
+        """How many draws are at least as large as each score."""
+        return len(self.scores) - np.searchsorted(self.scores, scores.astype(np.float32), side="left")
+
+
+def mismatched_pairs(queries: Floats, gallery: Floats, related: NDArray[np.bool_], name: str, seed: int = 0) -> Null:
+    """Null of scores between queries and entries that have nothing to do with each other.
+
+    Args:
+        queries: (Q, D) unit vectors of molecules the model was not trained on.
+        gallery: (N, D) unit vectors of entries.
+        related: (Q, N) True for pairs that must not count: the same molecule, or the same annotated mechanism.
+        name: what the draws are.
+        seed: of the subsample, when there are more than 100,000 pairs.
+    """
+    scores = (queries @ gallery.T).astype(np.float32).round(6)[~related]
+    if len(scores) > MAX_DRAWS:
+        scores = np.random.default_rng(seed).choice(scores, MAX_DRAWS, replace=False)
+    return Null(name, np.sort(scores))

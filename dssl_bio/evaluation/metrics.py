@@ -1,5 +1,6 @@
 """Retrieval metrics under the protocol of the README: ties count against the model, chance is exact."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -110,3 +111,10 @@ def bootstrap_interval(values: Floats, groups: NDArray[np.str_], n_draws: int = 
         draws[start:start + len(rows)] = sums[rows].sum(1) / counts[rows].sum(1)
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def pool_share_chance(n_entries: NDArray[np.int64], n_right: NDArray[np.int64], share: float) -> float:
+    """Chance that the best right answer lies within a share of the pool (rounded up), averaged over queries."""
+    pools, counts = np.unique(np.stack([n_entries, n_right]), axis=1, return_counts=True)
+    found = [chance_of_rank(int(n), int(r))[:math.ceil(share * n)].sum() for n, r in pools.T]
+    return float(np.average(found, weights=counts))

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from dssl_bio.errors import ConfigError
+from dssl_bio.studies.two_views import (
+    TwoViewsConfig,
+    cross_modal_map,
+    digits,
+    mean_average_precision,
+    two_views_study,
+    wikipedia,
+)
+
+
+def test_mean_average_precision_agrees_with_scikit_learn_and_counts_ties_against_the_model():
+    rng = np.random.default_rng(0)
+    scores, right = rng.normal(size=(20, 30)), rng.random((20, 30)) < 0.3
+    right[:, 0] = True
+    expected = np.mean([average_precision_score(r, s) for r, s in zip(right, scores, strict=True)])
+    assert mean_average_precision(scores, right) == pytest.approx(expected)
+    assert mean_average_precision(np.zeros((1, 4)), np.array([[True, False, False, False]])) == 0.25
+
+
+def test_random_codes_retrieve_at_the_frequency_of_the_class():
+    rng = np.random.default_rng(0)
+    classes = rng.integers(0, 5, 400)
+    found = cross_modal_map(rng.normal(size=(400, 8)), rng.normal(size=(400, 8)), classes)
+    assert found == pytest.approx([0.2, 0.2], abs=0.02)
+
+
+def test_halves_of_digits_are_halves():
+    (left, right, label), (test_left, _, _) = digits()
+    assert left.shape == right.shape == (1437, 32) and test_left.shape == (360, 32)
+    assert len(np.unique(label)) == 10
+
+
+def test_study_reports_every_part_above_chance(tmp_path):
+    config = TwoViewsConfig(epochs=6, seeds=(0,), methods=("disentangled", "clip"))
+    found = two_views_study(config, tmp_path)
+    ours, clip = found.tables[0].rows
+    assert all(float(str(cell)) > 0.5 for cell in ours[1:])
+    assert clip[2] is None
+    assert "Wikipedia was not run" in found.findings[0]
+
+
+def test_a_file_of_other_arrays_is_refused(tmp_path):
+    np.savez(tmp_path / "features.npz", a=np.ones(3))
+    with pytest.raises(ConfigError, match="expected arrays I_tr"):
+        wikipedia(tmp_path / "features.npz")

@@ -1,0 +1,16 @@
+"""The application's frame: title, navigation, and the pages in their order."""
+
+from pathlib import Path
+
+import streamlit as st
+from dssl_bio.app.cards import favicon
+
+PAGES = Path(__file__).parent / "app_pages"
+
+# A picture of ours: Streamlit would fetch a named icon from the network.
+st.set_page_config(page_title="DSSL-Bio", page_icon=favicon(), layout="wide")
+st.navigation([
+    st.Page(PAGES / "molecule_to_phenotypes.py", title="Molecule to phenotypes", icon=":material/search:",
+            default=True),
+    st.Page(PAGES / "model_card.py", title="Model card", icon=":material/description:"),
+], position="top").run()

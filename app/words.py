@@ -1,0 +1,99 @@
+"""Sentences: what a number, a molecule or a bundle is, said plainly. Texts of users are made harmless here."""
+
+import re
+
+from dssl_bio.retrieval.bundle import Bundle
+from dssl_bio.retrieval.lookup import Identified
+from dssl_bio.retrieval.search import Hit
+from dssl_bio.retrieval.significance import MIN_DRAWS, Null
+
+COSINE = ("Cosine between what the model reads from the molecule and what it reads from the cells. 1 is the same "
+          "direction, 0 unrelated. It is not a probability.")
+P = ("How often an unrelated pair of molecule and phenotype scores at least as high. Small is good. One-sided, counted "
+     "on the null named above the hits.")
+Q = ("The share of false hits to expect among all hits with a p this small, over the whole search "
+     "(Benjamini-Hochberg).")
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&^=/@'\"])")
+
+
+def plain(text: str) -> str:
+    """A text in which Markdown and HTML show as they were typed, on one line."""
+    visible = "".join(character if character.isprintable() else " " for character in text)
+    return _MARKDOWN.sub(r"\\\1", visible)
+
+
+def shortened(text: str, length: int = 60) -> str:
+    """A text of at most `length` characters."""
+    return text if len(text) <= length else text[:length - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def number(value: float) -> str:
+    """Three digits, without an exponent where that is short."""
+    return f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+
+
+def p_text(p: float, null: Null) -> str:
+    """p, or that no draw of the null reached the score."""
+    if p <= null.resolution * (1 + 1e-9):
+        return f"not resolvable (below {number(null.resolution)})"
+    return number(p)
+
+
+def q_text(hit: Hit, null: Null) -> str:
+    """q; where p is not resolvable, q is only known from above."""
+    at_floor = hit.p <= null.resolution * (1 + 1e-9)
+    return f"at most {number(hit.q)}" if at_floor else number(hit.q)
+
+
+def null_sentence(null: Null) -> str:
+    """What p is counted on."""
+    line = f"p compares each score with {len(null.scores):,} scores of unrelated pairs: {null.name}."
+    if len(null.scores) < MIN_DRAWS:
+        line += f" That is few: a p below {number(null.resolution)} cannot be told."
+    return line
+
+
+def dose_text(dose_um: float) -> str:
+    """A dose with its unit; nothing where there is none."""
+    return "" if dose_um != dose_um else f"{dose_um:g} µM"
+
+
+def standing(identified: Identified) -> str:
+    """Whether the bundle knows the molecule, and what that means for the hits."""
+    if identified.library_row is None:
+        return "New: neither in this screen nor seen in training. Its hits are a prediction."
+    where = "Measured in this screen" if identified.in_screen else "Not in this screen"
+    line = {
+        "train": f"{where}, and in the model's training: the model has seen its phenotype, so its own hits are "
+                 "remembered rather than predicted.",
+        "valid": f"{where}. The model was not fitted to it, but was chosen with its help (validation).",
+        "test": f"{where} and held out from training: its own hits are a prediction that can be checked here.",
+    }.get(identified.split, f"{where}; the model has never seen it.")
+    if identified.other_stereo:
+        line += " The stereochemistry you gave differs from the screen's; phenotypes are joined without it."
+    return line
+
+
+def changes_sentence(identified: Identified) -> str:
+    """What standardisation did to the typed structure."""
+    if identified.how != "SMILES":
+        return f"Found by its {identified.how}; the structure is the screen's."
+    if not identified.molecule.changes:
+        return "Searched as typed: standardisation changed nothing but the spelling."
+    return f"Standardised before the search: {', '.join(identified.molecule.changes)}."
+
+
+def origin_sentence(bundle: Bundle) -> str:
+    """Warns where model and phenotypes come from different worlds; empty where there is nothing to warn of."""
+    record = bundle.record
+    if record["trained_on_simulated"] and record["trained_on"] != record["screen_name"]:
+        return (f"The model was trained on the simulated screen {record['trained_on']} and reads cells of "
+                f"{record['screen_name']}: this shows that the road works, and says nothing about biology.")
+    if bundle.simulated:
+        return ("Simulated screen: cells and phenotypes were computed, not measured. Use it to learn the application; "
+                "conclude nothing about real molecules.")
+    if record["trained_on"] != record["screen_name"]:
+        return (f"The model was trained on another screen ({record['trained_on']}) than the one searched "
+                f"({record['screen_name']}).")
+    return ""

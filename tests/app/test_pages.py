@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+PAGES = sorted(path for path in Path("app/app_pages").glob("*.py") if path.name != "__init__.py")
+START = Path("app/app_pages/molecule_to_phenotypes.py")
+
+
+def opened(page, bundle, monkeypatch, **parameters):
+    monkeypatch.setenv("DSSL_BIO_BUNDLES", str(bundle))
+    test = AppTest.from_file(str(page.resolve()), default_timeout=60)
+    for name, value in parameters.items():
+        test.query_params[name] = value
+    return test.run()
+
+
+def shown(test):
+    return " ".join(str(element.value) for kind in ("markdown", "error", "info", "caption", "title", "subheader")
+                    for element in test.get(kind)) + " ".join(element.proto.body for element in test.get("html"))
+
+
+@pytest.fixture(params=["profile_bundle", "image_bundle"])
+def bundle(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_page_opens_and_says_whether_the_screen_is_simulated(page, bundle, monkeypatch):
+    test = opened(page, bundle, monkeypatch)
+    assert not test.exception
+    assert not test.error
+    assert ("SIMULATED" in shown(test)) == (bundle.parent.name.startswith("images"))
+
+
+def test_a_smiles_gives_hits_with_what_standardisation_did(bundle, monkeypatch):
+    test = opened(START, bundle, monkeypatch, molecule="NCCc1ccccc1.Cl", top="3")
+    assert not test.exception
+    text = shown(test)
+    assert "kept the largest fragment" in text
+    assert "New: neither in this screen nor seen in training" in text
+    assert text.count('class="rank"') == 3
+    assert "is not known for this bundle" in text
+
+
+def test_a_known_name_is_found_and_its_own_entries_are_marked(profile_bundle, monkeypatch):
+    test = opened(START, profile_bundle, monkeypatch, molecule="CPD 5", top="50")
+    assert "the molecule itself" in shown(test)
+    assert test.metric[2].value.startswith("rank ")
+
+
+@pytest.mark.parametrize("text", ["not a molecule", "C" * 3000, "<script>alert(1)</script>", "![x](http://e.example/x)",
+                                  "AAAAAAAAAAAAAA-BBBBBBBBBB-C", "\u202eCCO", "C1CC", "[Xx]"])
+def test_what_is_no_molecule_gets_a_sentence(text, profile_bundle, monkeypatch):
+    test = opened(START, profile_bundle, monkeypatch, molecule=text)
+    assert not test.exception
+    assert len(test.error) == 1
+    assert "Traceback" not in test.error[0].value
+    assert "![" not in test.error[0].value
+    assert "<script>" not in test.error[0].value
+
+
+def test_a_hostile_compound_name_is_text(profile_bundle, monkeypatch):
+    test = opened(START, profile_bundle, monkeypatch, molecule="CCO", top="50")
+    text = shown(test)
+    assert "&lt;script&gt;alert(1)" in text
+    assert "<script>" not in text
+
+
+def test_a_missing_or_damaged_bundle_gets_a_sentence(tmp_path, monkeypatch):
+    test = opened(START, tmp_path / "nothing", monkeypatch)
+    assert not test.exception
+    assert "does not exist" in test.error[0].value.replace("\\", "")
+
+
+def test_typing_and_searching_survives_another_widget(image_bundle, monkeypatch):
+    test = opened(START, image_bundle, monkeypatch)
+    test.text_input[0].set_value("Nc1ccccc1")
+    test.button[0].click().run()
+    before = shown(test).count('class="rank"')
+    test.slider(key="brightness").set_value(2.0).run()
+    assert before == shown(test).count('class="rank"') > 0
+    assert not test.exception

@@ -1,0 +1,3 @@
+from tests.app.tiny_bundles import image_bundle, profile_bundle
+
+__all__ = ["image_bundle", "profile_bundle"]

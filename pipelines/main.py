@@ -4,6 +4,8 @@ import typer
 
 from dssl_bio import __version__
 
+from . import evaluate, index, ingest, manifest, retrieve, serve, simulate, study, train
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Molecule-phenotype retrieval.")
 
 
@@ -18,6 +20,17 @@ def options(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     """Molecule-phenotype retrieval: what will this molecule do to cells, and what have we seen that looks like it?"""
+
+
+app.command()(simulate.simulate)
+app.add_typer(manifest.app, name="manifest")
+app.command()(ingest.ingest)
+app.command()(train.train)
+app.command()(index.index)
+app.command()(retrieve.retrieve)
+app.command()(evaluate.evaluate)
+app.command()(serve.serve)
+app.add_typer(study.app, name="study")
 
 
 def main() -> None:

@@ -1,0 +1,67 @@
+"""What every command shares: options, progress, and how an error or an interruption reaches the user."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+OK, USER_ERROR, PARTIAL, INTERRUPTED = 0, 1, 2, 130
+
+QUIET = typer.Option(False, "--quiet", "-q", help="Print nothing but errors.")
+SEED = typer.Option(0, "--seed", help="Seed of everything random.")
+
+
+def command(function: Callable[..., int | None]) -> Callable[..., None]:
+    """A command whose errors are one line and whose return value is the exit status.
+
+    Exit status: 0 ok, 1 an error the user can mend, 2 done with refused rows, 130 interrupted.
+    """
+
+    @functools.wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        from dssl_bio.errors import DsslBioError
+
+        try:
+            status = function(*args, **kwargs) or OK
+        except DsslBioError as error:
+            _say(f"error: {error}")
+            status = USER_ERROR
+        except KeyboardInterrupt:
+            _say("interrupted; what was complete before this command is unchanged")
+            status = INTERRUPTED
+        except OSError as error:
+            _say(f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+            status = USER_ERROR
+        except MemoryError:
+            _say("error: out of memory")
+            status = USER_ERROR
+        raise typer.Exit(status)
+
+    return guarded
+
+
+def reporter(quiet: bool) -> Callable[[str], None]:
+    """Prints a line of progress, or nothing."""
+    return (lambda _: None) if quiet else (lambda line: print(line, flush=True))
+
+
+@contextmanager
+def progress_bar(title: str, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on the terminal; gives the function that moves it to (done, total)."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)

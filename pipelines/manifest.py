@@ -1,0 +1,54 @@
+"""`dssl-bio manifest`: draft and check the file that describes a screen."""
+
+from pathlib import Path
+
+import typer
+
+from .common import QUIET, command, reporter
+
+app = typer.Typer(no_args_is_help=True, help="Draft (init) or check the TOML file that describes a screen.")
+
+
+@app.command()
+@command
+def init(
+    path: Path = typer.Argument(..., help="A table, or a folder with tables and images."),
+    out: Path = typer.Option(..., "--out", help="Manifest to write; a file that is there is never overwritten."),
+    quiet: bool = QUIET,
+) -> None:
+    """Draft a manifest from a file or folder, with its guesses commented.
+
+    Example: dssl-bio manifest init data/my_screen --out my_screen.toml
+    """
+    from dssl_bio.artefact import written_whole
+    from dssl_bio.errors import ManifestError
+    from dssl_bio.screens.draft import draft
+
+    if out.exists():
+        raise ManifestError(f"{out} exists; choose another name")
+    text = draft(path)
+    with written_whole(out) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    root = path if path.is_dir() else path.parent
+    reporter(quiet)(f"{out} written; read its comments, then: dssl-bio manifest check {out} --data-root {root}")
+
+
+@app.command()
+@command
+def check(
+    manifest: Path = typer.Argument(..., help="TOML file that describes the screen."),
+    data_root: Path | None = typer.Option(None, "--data-root", help="What the manifest's paths are relative to."),
+    molecules: Path | None = typer.Option(None, "--molecules", help="Table that gives structures to the rows."),
+    quiet: bool = QUIET,
+) -> None:
+    """Check that every file and column of a manifest is there, without reading the data.
+
+    Example: dssl-bio manifest check data_manifests/lincs_plate.toml --data-root data
+    """
+    from dssl_bio.screens.manifest import read_manifest
+    from dssl_bio.screens.plan import described, plan_screen
+
+    report = reporter(quiet)
+    for line in described(plan_screen(read_manifest(manifest, data_root), molecules)):
+        report(line)
+    report("every file and column that the manifest names is there")

@@ -1,0 +1,109 @@
+"""`dssl-bio serve`: the application in a browser."""
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tomllib
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from .common import INTERRUPTED, QUIET, USER_ERROR, command, reporter
+
+FIRST_PORT, TRIED_PORTS = 8501, 50
+LOCAL = ("127.0.0.1", "localhost", "::1")
+BUNDLES_VARIABLE = "DSSL_BIO_BUNDLES"
+
+
+@command
+def serve(
+    bundles: list[Path] = typer.Argument(..., metavar="BUNDLE...", help="Bundle folders made by `dssl-bio index`."),
+    port: int | None = typer.Option(None, "--port", min=1, max=65535, help="The first free one from 8501 by default."),
+    host: str = typer.Option("127.0.0.1", "--host", help="Address to listen on; 0.0.0.0 opens it to the network."),
+    no_browser: bool = typer.Option(False, "--no-browser", help="Do not open a browser."),
+    quiet: bool = QUIET,
+) -> int:
+    """Serve bundles as an application in the browser, on this machine only unless --host says otherwise.
+
+    Example: dssl-bio serve bundles/mine
+    """
+    from dssl_bio.artefact import read_record
+    from dssl_bio.errors import DsslBioError
+
+    report = reporter(quiet)
+    for bundle in bundles:
+        read_record(bundle, "bundle")
+    if port is None:
+        port = _free_port(host)
+    elif not _is_free(host, port):
+        raise DsslBioError(f"port {port} of {host} is in use; choose another with --port")
+    address = f"http://{'localhost' if host in LOCAL or host == '0.0.0.0' else host}:{port}"
+    report(f"serving {', '.join(str(bundle) for bundle in bundles)} at {address} (Ctrl-C ends it)")
+    if host not in LOCAL:
+        report(f"note: everybody who reaches {host}:{port} can query these bundles; there is no password")
+    if not no_browser:
+        webbrowser.open(address)
+    return _run(streamlit_command(host, port), bundles)
+
+
+def streamlit_command(host: str, port: int) -> list[str]:
+    """The command line that starts the server with our settings, wherever the package is installed."""
+    spec = importlib.util.find_spec("dssl_bio.app")
+    assert spec is not None and spec.origin is not None
+    folder = Path(spec.origin).parent
+    settings = tomllib.loads((folder / "settings.toml").read_text(encoding="utf-8"))
+    flags = [f"--{name}={_text(value)}" for name, value in _flat(settings)]
+    return [sys.executable, "-m", "streamlit", "run", str(folder / "main.py"), f"--server.address={host}",
+            f"--server.port={port}", *flags]
+
+
+def _run(line: list[str], bundles: list[Path]) -> int:
+    """Runs the server until it ends or Ctrl-C is pressed."""
+    paths = os.pathsep.join(str(bundle.resolve()) for bundle in bundles)
+    # Torch threads that wait for each other are slower than one when several people ask at once.
+    environment = {"OMP_NUM_THREADS": "1", **os.environ, BUNDLES_VARIABLE: paths}
+    server = subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL)
+    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+    try:
+        return USER_ERROR if server.wait() not in (0, -signal.SIGTERM) else 0
+    except KeyboardInterrupt:
+        server.terminate()
+        server.wait()
+        return INTERRUPTED
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _free_port(host: str) -> int:
+    from dssl_bio.errors import DsslBioError
+
+    for port in range(FIRST_PORT, FIRST_PORT + TRIED_PORTS):
+        if _is_free(host, port):
+            return port
+    raise DsslBioError(f"no free port from {FIRST_PORT} to {FIRST_PORT + TRIED_PORTS - 1}; choose one with --port")
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

@@ -29,6 +29,8 @@ from dssl_bio.retrieval.bundle import (
     VECTORS,
 )
 from dssl_bio.retrieval.significance import MIN_DRAWS, Null, mismatched_pairs
+from dssl_bio.retrieval.tables import IN_SCREEN, PICTURE, SPLIT, WELLS
+from dssl_bio.retrieval.wells import wells_table
 from dssl_bio.screens.entries import EntryMode, entries_of
 from dssl_bio.screens.expressions import parse
 from dssl_bio.screens.screen import Screen
@@ -36,7 +38,6 @@ from dssl_bio.vocabulary import COMPOUND, INCHIKEY, MOA, MOLECULE_ID, PERT_TYPE,
 
 logger = logging.getLogger(__name__)
 
-PICTURE, IN_SCREEN, SPLIT = "picture", "in_screen", "split"
 PICTURE_PX = 160
 CONTROLS_PER_PLATE_SHOWN = 2
 
@@ -82,7 +83,8 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
             _write_pictures(work, phenotypes, entries, rows, membership, controls, control_rows)
         elif isinstance(phenotypes, ProfilePhenotypes):
             _write_profiles(work, phenotypes, rows, membership)
-        for name, table in ((ENTRIES, entries), (CONTROLS, controls), (MOLECULES, library)):
+        wells = wells_table(screen.wells, rows, membership)
+        for name, table in ((ENTRIES, entries), (CONTROLS, controls), (MOLECULES, library), (WELLS, wells)):
             table.to_parquet(work / name)
         arrays = {"entries": vectors, "controls": control_vectors, "molecules": library_vectors}
         save_file({f"{name}.{part}": np.ascontiguousarray(getattr(value, part))

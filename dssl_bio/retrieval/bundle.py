@@ -16,10 +16,9 @@ from dssl_bio.learning.representation import SharedSpecific
 from dssl_bio.learning.run import Run
 from dssl_bio.retrieval.index import PhenotypeIndex
 from dssl_bio.retrieval.significance import Null
+from dssl_bio.retrieval.tables import CONTROLS, ENTRIES, MOLECULES, RUN_FOLDER
 from dssl_bio.vocabulary import DOSE_UM, MOLECULE_ID
 
-RUN_FOLDER = "run"
-ENTRIES, CONTROLS, MOLECULES = "entries.parquet", "controls.parquet", "molecules.parquet"
 VECTORS, NULL = "vectors.safetensors", "null.safetensors"
 PICTURES, PROFILES, PROFILE_FEATURES = "pictures.npy", "profiles.npy", "profile_features.json"
 

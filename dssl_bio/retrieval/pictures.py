@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dssl_bio.retrieval.build import PICTURE
 from dssl_bio.retrieval.bundle import Bundle
+from dssl_bio.retrieval.tables import PICTURE
 from dssl_bio.vocabulary import PLATE, WELL
 
 

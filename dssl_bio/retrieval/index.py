@@ -58,4 +58,10 @@ class PhenotypeIndex:
         scores, numbers = self._flat.search(np.ascontiguousarray(queries, dtype=np.float32), wide)
         scores = scores.round(SCORE_DIGITS)
         order = np.lexsort((numbers, -scores), axis=1)[:, :k]
-        return np.take_along_axis(scores, order, 1), np.take_along_axis(numbers, order, 1)
+        best, best_numbers = np.take_along_axis(scores, order, 1), np.take_along_axis(numbers, order, 1)
+        if wide < len(self):
+            for row in np.flatnonzero(scores[:, -1] == scores[:, k - 1]):  # more ties than the margin may hold
+                whole = (self.vectors @ queries[row]).round(SCORE_DIGITS)
+                best_numbers[row] = np.argsort(-whole, kind="stable")[:k]
+                best[row] = whole[best_numbers[row]]
+        return best, best_numbers

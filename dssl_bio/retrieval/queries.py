@@ -1,6 +1,7 @@
 """Queries: molecules from the command line or from a file of any length, one at a time, bad lines included."""
 
 import csv
+import difflib
 import gzip
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -12,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dssl_bio.chem.sdf import END_OF_RECORD, sdf_records
+from dssl_bio.chem.standardize import standardize
 from dssl_bio.chem.standardize_many import Question
-from dssl_bio.errors import QueryError
+from dssl_bio.errors import MoleculeError, QueryError
 
 MAX_LINE = 1_000_000
 MAX_LINES_OF_A_CELL = 20
@@ -27,7 +29,8 @@ class Query:
     """A molecule that is asked, or a line that is none.
 
     Attributes:
-        shown: the query as it was given: the SMILES, or the title of an SDF record.
+        shown: the query as it was given: the SMILES, the line of an SMI file with its name, or the title of an SDF
+            record.
         question: what is standardised; None where the line could not even be read.
         problem: why it could not.
     """
@@ -132,7 +135,9 @@ def _smiles_column(names: list[str], wanted: str | None, path: Path) -> str:
     """The wanted column, or the first whose name says SMILES, or the only one."""
     if wanted is not None:
         if names.count(wanted) != 1:
-            raise QueryError(f"{path} has {names.count(wanted) or 'no'} columns named {wanted!r}; it has "
+            near = difflib.get_close_matches(wanted, names, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near and wanted not in names else ";"
+            raise QueryError(f"{path} has {names.count(wanted) or 'no'} columns named {wanted!r}{hint} It has "
                              f"{', '.join(names)}")
         return wanted
     for known in SMILES_COLUMNS:
@@ -140,9 +145,20 @@ def _smiles_column(names: list[str], wanted: str | None, path: Path) -> str:
         if len(found) == 1:
             return found[0]
     if len(names) == 1:
+        if _is_molecule(names[0]):
+            raise QueryError(f"{path}: its first line {names[0]!r} is a molecule where the header should be; write "
+                             "'smiles' above it, or let the file's name end with .smi")
         return names[0]
     raise QueryError(f"{path}: which column holds the SMILES? Say it with --smiles-column; there are "
                      f"{', '.join(names)}")
+
+
+def _is_molecule(text: str) -> bool:
+    try:
+        standardize(text)
+    except MoleculeError:
+        return False
+    return True
 
 
 def _smi(lines: IO[str]) -> Iterator[Query]:
@@ -152,7 +168,7 @@ def _smi(lines: IO[str]) -> Iterator[Query]:
         if problem:
             yield Query(first, None, f"line {number + 1}: {problem}")
         elif first and not first.startswith("#") and not (number == 0 and first.lower() == "smiles"):
-            yield Query(first, Question(first))
+            yield Query(line.strip(), Question(first))
 
 
 def _cells(lines: Iterator[tuple[str, str]], separator: str) -> Iterator[Any]:

@@ -25,6 +25,19 @@ def test_equal_scores_come_in_the_order_of_the_entries():
     assert numbers[0].tolist() == [8, 9, 10, 11, 12, 13]
 
 
+def test_any_number_of_equal_scores_comes_in_the_order_of_the_entries():
+    """Replicates differ in the last bits, so that their scores are equal only after rounding."""
+    generator = np.random.default_rng(2)
+    group = generator.permutation(np.repeat(np.arange(4), 300))
+    gallery = vectors(4)[group] + (3e-8 * generator.normal(size=(1200, 16))).astype(np.float32)
+    queries = vectors(5, seed=3)
+    scores, numbers = PhenotypeIndex(gallery, "m").search(queries, 20, "m")
+    for query, row, score in zip(queries, numbers, scores, strict=True):
+        best = int(np.argmax(vectors(4) @ query))
+        assert row.tolist() == np.flatnonzero(group == best)[:20].tolist()
+        assert len(set(score.tolist())) == 1
+
+
 def test_k_is_at_most_the_number_of_entries():
     scores, numbers = PhenotypeIndex(vectors(4), "m").search(vectors(2), 10, "m")
     assert scores.shape == numbers.shape == (2, 4)

@@ -1,0 +1,3 @@
+from tests.retrieval.small_bundle import small_road
+
+__all__ = ["small_road"]

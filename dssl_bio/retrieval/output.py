@@ -40,8 +40,20 @@ def rows_to(path: Path) -> Iterator[Writer]:
 
 
 def without_formulas(texts: "pd.Series[str]") -> "pd.Series[str]":
-    """Texts that a spreadsheet shows as they are: one that it would run gets an apostrophe in front."""
-    return texts.map(lambda text: "'" + text if isinstance(text, str) and _FORMULA.match(text) else text)
+    """Texts that a spreadsheet shows as they are: one that it would run gets an apostrophe in front.
+
+    No SMILES begins with =, +, - or @, so a query that was answered is never changed. A carriage return becomes a line
+    feed: the csv writer of Python 3.11 does not quote it, and it would end the row for some readers. Parquet and JSON
+    keep every text as it is.
+    """
+    return texts.map(_tamed)
+
+
+def _tamed(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    guarded = "'" + text if _FORMULA.match(text) else text
+    return guarded.replace("\r\n", "\n").replace("\r", "\n")
 
 
 @contextmanager

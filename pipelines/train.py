@@ -30,5 +30,5 @@ def train(
     resolved = with_overrides(resolved, [*(settings or []), *([f"seed={seed}"] if seed is not None else [])])
     report = reporter(quiet)
     metrics = train_run(Screen.open(screen), resolved, out, resume=resume, report=report)
-    validation = metrics["step_1"].get("validation_mrr")
+    validation = metrics.get("step_1", {}).get("validation_mrr")
     report(f"run written to {out}" + (f"; validation MRR {validation:.3f}" if validation is not None else ""))

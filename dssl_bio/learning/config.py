@@ -42,9 +42,9 @@ class SplitConfig(Config):
 
 
 class StepConfig(Config):
-    """Optimisation of one step: AdamW with a cosine schedule over the epochs."""
+    """Optimisation of one step: AdamW with a cosine schedule over the epochs; with 0 epochs the step is left out."""
 
-    epochs: int = Field(30, ge=1)
+    epochs: int = Field(30, ge=0)
     batch_size: int = Field(128, ge=4)
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-2, ge=0)

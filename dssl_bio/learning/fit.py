@@ -83,6 +83,8 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
     bf16 = material.facts.modality == "images" and bf16_helps(device)
     metrics: dict[str, Any] = {}
     for step, options in ((1, config.step_1), (2, config.step_2)):
+        if options.epochs == 0:
+            continue
         metrics[f"step_{step}"] = train_step(model, step, material.pairs, material.validation, options, work,
                                              config.seed, report, bf16)
     write_model(work, model, config, material.facts)

@@ -4,7 +4,7 @@ import typer
 
 from dssl_bio import __version__
 
-from . import evaluate, index, ingest, manifest, retrieve, serve, simulate, study, train
+from . import benchmark, evaluate, index, ingest, manifest, retrieve, serve, simulate, study, train
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Molecule-phenotype retrieval.")
 
@@ -29,6 +29,7 @@ app.command()(train.train)
 app.command()(index.index)
 app.command()(retrieve.retrieve)
 app.command()(evaluate.evaluate)
+app.command()(benchmark.benchmark)
 app.command()(serve.serve)
 app.add_typer(study.app, name="study")
 

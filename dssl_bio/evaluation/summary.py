@@ -44,7 +44,7 @@ def summaries(ranks: pd.DataFrame, by: tuple[str, ...] = ("method", "direction",
     found = []
     for names, group in ranks.groupby(list(by), sort=False):
         for subset in SUBSETS:
-            chosen = _subset(group, subset)
+            chosen = subset_of(group, subset)
             if len(chosen) and (subset == ALL or len(chosen) < len(group)):
                 found.append({**dict(zip(by, names, strict=True)), "subset": subset,
                               **summary_of(chosen, n_draws, seed)})
@@ -85,7 +85,8 @@ def mechanism_summaries(table: pd.DataFrame, by: tuple[str, ...] = ("method", "d
     return found
 
 
-def _subset(ranks: pd.DataFrame, subset: str) -> pd.DataFrame:
+def subset_of(ranks: pd.DataFrame, subset: str) -> pd.DataFrame:
+    """Queries of active or annotated molecules alone, or all of them."""
     if subset == ALL:
         return ranks
     mask = ranks["active"].fillna(False).astype(bool) if subset == ACTIVE else ranks["annotated"].astype(bool)

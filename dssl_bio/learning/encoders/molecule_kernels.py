@@ -56,15 +56,17 @@ class KernelsTrunk(nn.Module):
             eigenvalues, vectors = eigenvalues.flip(0)[:n_components], vectors.flip(1)[:, :n_components]
             scale = eigenvalues.clamp_min(1e-4 * eigenvalues[0]) ** (-(1 + whitening) / 2)
             self.projection[number].copy_((vectors * scale).float())
-        self.projection /= self._features(blocks).std().clamp_min(1e-6)
+        self.projection /= self.features(blocks).std().clamp_min(1e-6)
 
     def forward(self, molecules: MoleculeBatch) -> Tensor:
-        """(N, out_features) features of N molecules."""
-        if molecules.fingerprint is None or molecules.fingerprint.shape[1] != BLOCK_WIDTH:
+        """(N, out_features) features of N molecules, given as blocks or as what `features` made of them before."""
+        blocks = molecules.fingerprint
+        if blocks is None or blocks.shape[1] not in (BLOCK_WIDTH, self.out_features):
             raise ValueError("the kernels need the blocks of chem.kernel_blocks, and the minibatch has none")
-        return self.dropout(self._features(molecules.fingerprint.float()))
+        return self.dropout(blocks if blocks.shape[1] == self.out_features else self.features(blocks.float()))
 
-    def _features(self, blocks: Tensor) -> Tensor:
+    def features(self, blocks: Tensor) -> Tensor:
+        """(N, out_features) before dropout; nothing in it is learned, so training computes it once."""
         pairs = zip(self._similarities(blocks), self.projection, strict=True)
         return torch.cat([similarity @ projection for similarity, projection in pairs], dim=1)
 

@@ -1,0 +1,228 @@
+"""A benchmark: every method on every fold and seed under one protocol, each job kept, so that it can be stopped."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file, save_file
+
+from dssl_bio.artefact import written_whole
+from dssl_bio.config import checked
+from dssl_bio.errors import DsslBioError, EvaluationError
+from dssl_bio.evaluation.catalogue import checked_methods, made, method_class
+from dssl_bio.evaluation.division import Division, divide
+from dssl_bio.evaluation.features import well_profiles
+from dssl_bio.evaluation.folds import FOLD, split_of_fold
+from dssl_bio.evaluation.heldout import DIRECTIONS
+from dssl_bio.evaluation.learned import TrainingContext
+from dssl_bio.evaluation.methods import Vectors
+from dssl_bio.evaluation.truth import true_activity
+from dssl_bio.learning.config import TrainConfig
+from dssl_bio.learning.phenotypes import modalities, phenotypes_of
+from dssl_bio.learning.representation import unit_rows
+from dssl_bio.screens.entries import EntryMode
+from dssl_bio.screens.screen import Screen
+from dssl_bio.studies.jobs import Job, Report, run_jobs, silent
+
+logger = logging.getLogger(__name__)
+
+FOLDS_TABLE, WELL_PROFILES, VECTORS = "folds.parquet", "well_profiles.npy", "vectors"
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """What is asked of which methods.
+
+    Attributes:
+        methods: names of `catalogue.METHODS` or of entry points.
+        seeds: of the methods that have chance in them.
+        config: of `train`, for the methods that are trained as runs.
+        directions: of `heldout.DIRECTIONS`.
+        mode: consensus phenotypes per molecule and dose, or single wells.
+        modality: of the screen; auto takes images first.
+        train_where: wells that may be learnt from.
+        gallery_where: wells that are entries.
+        one_in: also ask with that many wrong entries drawn for every query (100 for 1:100); 0 for not.
+        truth: the simulator's truth/ folder, which says which molecules are active.
+    """
+
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...] = (0, 1, 2)
+    config: TrainConfig = TrainConfig()
+    directions: tuple[str, ...] = DIRECTIONS
+    mode: EntryMode = "consensus"
+    modality: str = "auto"
+    train_where: str | None = None
+    gallery_where: str | None = None
+    one_in: int = 0
+    truth: Path | None = None
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Vectors of one method for one fold: of one seed, or of the ensemble of all seeds.
+
+    Attributes:
+        method: name.
+        fold: number.
+        seed: number as text, empty for a method without chance, `ensemble`.
+        vectors: molecules and entries of the fold's division.
+    """
+
+    method: str
+    fold: int
+    seed: str
+    vectors: Vectors
+
+
+ENSEMBLE = "ensemble"
+
+
+def run_benchmark(screen: Screen, folds: pd.DataFrame, options: BenchmarkOptions, folder: Path, *, workers: int = 1,
+                  report: Report = silent) -> tuple[list[Placed], dict[str, Any]]:
+    """Runs every job that is not in the folder yet.
+
+    Args:
+        screen: the data.
+        folds: molecule_id, fold, group.
+        options: methods, seeds, protocol.
+        folder: of the benchmark; jobs, vectors and folds are kept there.
+        workers: processes; each computes on one thread.
+        report: told (jobs done, jobs in all, a line about the last one).
+
+    Returns:
+        vectors of all jobs and of the ensembles, in the order of the methods; and facts: seconds by method, metrics
+        of training, and why a method could not run.
+
+    Raises:
+        EvaluationError: an unknown method, or none of them could run.
+    """
+    methods = checked_methods(options.methods)
+    modality = (modalities(screen) or [""])[0] if options.modality == "auto" else options.modality
+    folder.mkdir(parents=True, exist_ok=True)
+    with written_whole(folder / FOLDS_TABLE) as temporary:
+        folds.to_parquet(temporary)
+    if modality not in screen.profiles:
+        _keep_image_profiles(screen, modality, options.config, folder)
+    jobs = [_job(screen, folds, options, modality, name, fold, seed)
+            for fold in sorted(folds[FOLD].unique()) for name in methods
+            for seed in (options.seeds if method_class(name).seeded else options.seeds[:1])]
+    results = run_jobs(jobs, folder, workers, report)
+    failed = {name: texts for name in methods if (texts := _failures(jobs, results, name))}
+    for job in jobs:
+        if "failed" in results[job.key]:
+            job.path(folder).unlink()  # asked again next time
+    done = [job for job in jobs if job.settings["method"] not in failed]
+    if not done:
+        raise EvaluationError("no method could run: " + "; ".join(f"{name}: {text}" for name, text in failed.items()))
+    placed = [Placed(job.settings["method"], job.settings["fold"], _seed_of(job), read_vectors(folder, job.key))
+              for job in sorted(done, key=lambda job: methods.index(job.settings["method"]))]
+    facts = {"seconds": {name: round(sum(results[job.key]["seconds"] for job in done
+                                         if job.settings["method"] == name), 1) for name in methods},
+             "training": {job.key: results[job.key]["metrics"] for job in done if results[job.key].get("metrics")},
+             "left_out": failed, "modality": modality}
+    return [*placed, *ensembles(placed)], facts
+
+
+def division_of(screen: Screen, folds: pd.DataFrame, fold: int, options: BenchmarkOptions, folder: Path) -> Division:
+    """The division that holds one fold out."""
+    modality = (modalities(screen) or [""])[0] if options.modality == "auto" else options.modality
+    if modality in screen.profiles:
+        phenotypes = phenotypes_of(screen, modality)
+        rows, profiles = phenotypes.rows, well_profiles(phenotypes)
+    else:
+        if screen.images is None:
+            raise EvaluationError(f"screen {screen.name} has no modality {modality!r}; it has "
+                                  f"{', '.join(modalities(screen))}")
+        rows = np.unique(screen.images.table["row"].to_numpy()).astype(np.int64)
+        profiles = np.load(folder / WELL_PROFILES, allow_pickle=False)
+    activity = true_activity(options.truth) if options.truth else None
+    return divide(screen, split_of_fold(folds, fold), rows, profiles, fold=f"fold {fold}", mode=options.mode,
+                  train_where=options.train_where, gallery_where=options.gallery_where, activity=activity)
+
+
+def ensembles(placed: Sequence[Placed]) -> list[Placed]:
+    """For every method with several seeds and every fold: vectors whose cosine is the mean of the seeds' cosines."""
+    found: dict[tuple[str, int], list[Vectors]] = {}
+    for one in placed:
+        found.setdefault((one.method, one.fold), []).append(one.vectors)
+    return [Placed(method, fold, ENSEMBLE, Vectors(_joined([v.molecules for v in several]),
+                                                   _joined([v.entries for v in several])))
+            for (method, fold), several in found.items() if len(several) > 1]
+
+
+def read_vectors(folder: Path, key: str) -> Vectors:
+    """Vectors of one job."""
+    stored = load_file(folder / VECTORS / f"{key}.safetensors")
+    return Vectors(stored["molecules"], stored["entries"])
+
+
+def _job(screen: Screen, folds: pd.DataFrame, options: BenchmarkOptions, modality: str, name: str, fold: int,
+         seed: int) -> Job:
+    config = options.config.model_dump(mode="json", by_alias=True)
+    trained = hasattr(method_class(name), "changes")
+    part = pd.util.hash_pandas_object(folds, index=False).sum()
+    settings = {"screen": str(screen.folder), "screen_id": screen.id, "folds": str(part), "method": name,
+                "fold": int(fold), "seed": int(seed), "modality": modality, "mode": options.mode,
+                "train_where": options.train_where, "gallery_where": options.gallery_where,
+                "config": config if trained else None}
+    return Job(f"{name}-fold{fold}-seed{seed}", place, settings)
+
+
+def place(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """One job: fits one method to one fold, writes its vectors; a method that cannot run says why."""
+    screen, folds = _opened(settings["screen"], settings["screen_id"], str(folder), settings["folds"])
+    config = checked(settings["config"], TrainConfig, "benchmark") if settings["config"] else TrainConfig()
+    options = BenchmarkOptions((), config=config, mode=settings["mode"], modality=settings["modality"],
+                               train_where=settings["train_where"], gallery_where=settings["gallery_where"])
+    division = division_of(screen, folds, settings["fold"], options, folder)
+    method = made(settings["method"], TrainingContext(config, settings["modality"], settings["train_where"]))
+    try:
+        vectors = method.vectors(division, settings["seed"])
+    except DsslBioError as cause:
+        return {"failed": str(cause)}
+    path = folder / VECTORS / f"{settings['method']}-fold{settings['fold']}-seed{settings['seed']}.safetensors"
+    with written_whole(path) as temporary:
+        save_file({"molecules": np.ascontiguousarray(vectors.molecules, np.float32),
+                   "entries": np.ascontiguousarray(vectors.entries, np.float32)}, temporary)
+    metrics = getattr(method, "metrics", {})
+    return {"metrics": json.loads(json.dumps(metrics))} if metrics else {}
+
+
+@lru_cache(maxsize=1)
+def _opened(screen: str, screen_id: str, folder: str, folds: str) -> tuple[Screen, pd.DataFrame]:
+    """Screen and folds, once a process."""
+    return Screen.open(Path(screen)), pd.read_parquet(Path(folder) / FOLDS_TABLE)
+
+
+def _keep_image_profiles(screen: Screen, modality: str, config: TrainConfig, folder: Path) -> None:
+    """Statistics of all images, which baselines read: computed once."""
+    path = folder / WELL_PROFILES
+    if path.is_file():
+        return
+    size = screen.images.pixel_size_um if screen.images is not None else None
+    phenotypes = phenotypes_of(screen, modality, tile_px=config.image.tile_px, pixel_size_um=size)
+    with written_whole(path) as temporary:
+        with temporary.open("wb") as file:
+            np.save(file, well_profiles(phenotypes), allow_pickle=False)
+
+
+def _failures(jobs: Sequence[Job], results: dict[str, dict[str, Any]], method: str) -> str:
+    texts = [results[job.key]["failed"] for job in jobs
+             if job.settings["method"] == method and "failed" in results[job.key]]
+    return texts[0] if texts else ""
+
+
+def _seed_of(job: Job) -> str:
+    return str(job.settings["seed"]) if method_class(job.settings["method"]).seeded else ""
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return np.hstack([unit_rows(part) for part in parts]) / np.sqrt(len(parts))
+

@@ -1,6 +1,7 @@
 """Estimates of mutual information between representations, in nats: bounds and estimates, named as such."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from dssl_bio.learning.collapse import resultant_length
 from dssl_bio.learning.losses.infonce import infonce
 
 MINIBATCH = 256
+MIN_ROWS, NEIGHBOUR_ROWS = 32, 1000
 
 
 def infonce_lower_bound(a: Tensor, b: Tensor, temperature: float = 0.07) -> float:
@@ -32,18 +34,29 @@ def club_estimate(shared: Tensor, specific: Tensor, ridge: float = 1e-3) -> floa
         specific: (N, E); N should be well above D.
         ridge: added to the shared code's covariance, relative to its mean variance.
     """
+    if len(shared) != len(specific):
+        raise ValueError(f"shared has {len(shared)} rows, specific has {len(specific)}")
+    if len(shared) < 4:
+        raise ValueError(f"CLUB is fitted on one half of the rows and read on the other: expected at least 4, got "
+                         f"{len(shared)}")
     half = len(shared) // 2
-    c, s = shared.double(), specific.double()
-    c, s = c - c[:half].mean(0), s - s[:half].mean(0)
-    gram = c[:half].T @ c[:half]
-    gram = gram + ridge * gram.diagonal().mean().clamp_min(1e-12) * torch.eye(len(gram), dtype=c.dtype, device=c.device)
-    weights = torch.linalg.solve(gram, c[:half].T @ s[:half])
-    variance = (s[:half] - c[:half] @ weights).square().mean(0).clamp_min(1e-12)
-    predicted, seen = c[half:] @ weights, s[half:]
-    pairs = (seen - predicted).square().mean(0)
-    # Mean over all pairs (i, j) of (s_j - p_i)^2.
-    apart = seen.square().mean(0) + predicted.square().mean(0) - 2 * seen.mean(0) * predicted.mean(0)
-    return float(((apart - pairs) / (2 * variance)).sum())
+    centre = shared[:half].double().mean(0), specific[:half].double().mean(0)
+
+    def blocks(first: int, last: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for start in range(first, last, MINIBATCH):  # float64 of a few rows at a time
+            rows = slice(start, min(start + MINIBATCH, last))
+            yield shared[rows].double() - centre[0], specific[rows].double() - centre[1]
+
+    gram, cross = (sum(parts) for parts in zip(*((c.T @ c, c.T @ s) for c, s in blocks(0, half)), strict=True))
+    eye = torch.eye(shared.shape[1], dtype=gram.dtype, device=gram.device)
+    weights = torch.linalg.solve(gram + ridge * gram.diagonal().mean().clamp_min(1e-12) * eye, cross)
+    residual = sum((s - c @ weights).square().sum(0) for c, s in blocks(0, half))
+    # Mean over all pairs (i, j) of (s_j - p_i)^2, less that over the pairs that belong together.
+    sums = [sum(parts) for parts in zip(*(((c @ weights).sum(0), s.sum(0), (s * (c @ weights)).sum(0))
+                                          for c, s in blocks(half, len(shared))), strict=True)]
+    n = len(shared) - half
+    together, apart = sums[2] / n, sums[0] / n * sums[1] / n
+    return float(((together - apart) / (residual / half).clamp_min(1e-12)).sum())
 
 
 def nearest_neighbour_estimate(x: NDArray[np.floating], y: NDArray[np.floating], neighbours: int = 5) -> float:
@@ -63,23 +76,43 @@ def nearest_neighbour_estimate(x: NDArray[np.floating], y: NDArray[np.floating],
 
 
 def diagnostics(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], temperature: float) -> dict[str, float]:
-    """Bounds and estimates from the (shared, specific) codes of N pairs, to be logged with every training.
+    """Bounds and estimates in nats from the (shared, specific) codes of N pairs, to be logged with every training.
+
+    A code of no dimensions is left out. What the names say is what the numbers are: `lower_bound` never exceeds the
+    information (but for chance), `club` is an upper bound only where the conditional is linear and Gaussian, `knn` is
+    the information between the two leading principal components of each, which is at most that of the whole codes.
+
+    Args:
+        first: (N, D) shared and (N, E) specific codes of the first modality.
+        second: the same of the second; row i is paired with row i of the first.
+        temperature: of the InfoNCE bound.
 
     Returns:
         shared_information_lower_bound: InfoNCE bound of I(shared_1; shared_2), at most ln 256.
         resultant_length_1, resultant_length_2: 1 for a collapsed shared code.
         specific_shared_club_1, specific_shared_club_2: CLUB estimate of I(specific; own shared).
+        specific_shared_knn_1, specific_shared_knn_2: nearest-neighbour estimate of the same.
     """
     found: dict[str, float] = {}
-    if first[0].shape[1] and first[0].shape == second[0].shape:
-        unit = [F.normalize(codes[0].float(), dim=1) for codes in (first, second)]
-        blocks = list(zip(unit[0].split(MINIBATCH), unit[1].split(MINIBATCH), strict=True))
-        blocks = [block for block in blocks if len(block[0]) == min(MINIBATCH, len(unit[0]))]
-        bounds = [infonce_lower_bound(a, b, temperature) for a, b in blocks]
-        found["shared_information_lower_bound"] = float(np.mean(bounds))
+    if first[0].shape[1] and first[0].shape == second[0].shape and len(first[0]) > 1:
+        size = min(MINIBATCH, len(first[0]))
+        blocks = list(zip(first[0].split(size), second[0].split(size), strict=True))
+        found["shared_information_lower_bound"] = float(np.mean([
+            infonce_lower_bound(F.normalize(a.float(), dim=1), F.normalize(b.float(), dim=1), temperature)
+            for a, b in blocks if len(a) == size]))
     for number, (shared, specific) in enumerate((first, second), start=1):
         if shared.shape[1]:
             found[f"resultant_length_{number}"] = resultant_length(shared)
-            if specific.shape[1]:
+            if specific.shape[1] and len(shared) >= MIN_ROWS:
                 found[f"specific_shared_club_{number}"] = club_estimate(shared, specific)
+                found[f"specific_shared_knn_{number}"] = nearest_neighbour_estimate(
+                    *(_leading(code[:NEIGHBOUR_ROWS]) for code in (shared, specific)))
     return found
+
+
+def _leading(code: Tensor, components: int = 2) -> NDArray[np.float64]:
+    """(N, components) scores on the leading principal components, of unit variance."""
+    centred = (code - code.mean(0)).double()
+    values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
+    scores = centred @ vectors[:, -components:]
+    return (scores / values[-components:].clamp_min(1e-18).sqrt()).cpu().numpy()

@@ -24,6 +24,7 @@ from dssl_bio.learning.two_view_training import Minibatch, train_step
 
 SCHEMA_VERSION = 1
 RECORD, WEIGHTS = "two_views.json", "weights.safetensors"
+CHECKED_ROWS = 1024
 
 EncoderFactory = Callable[[int, int, int], nn.Module]
 """(modality, output dimensions, condition dimensions) -> a network called with inputs, and with a condition if any."""
@@ -256,10 +257,17 @@ def _checked_view(x: ArrayLike, name: str, varied: bool = True) -> NDArray[np.fl
     values = np.asarray(x, dtype=np.float32)
     if values.ndim < 2:
         raise ValueError(f"expected {name} as (rows, numbers of a row ...), got shape {values.shape}")
-    finite = np.isfinite(values.reshape(len(values), -1)).all(1)
-    if not finite.all():
-        raise ValueError(f"{name} must be finite: {int((~finite).sum())} rows hold NaN or infinity, the first is row "
-                         f"{int(np.argmin(finite))}")
-    if varied and len(values) > 1 and (values == values[:1]).all():
+    bad, first_bad, constant = 0, -1, varied and len(values) > 1
+    # In blocks: a mask of the whole view would cost a quarter of its memory.
+    for start in range(0, len(values), CHECKED_ROWS):
+        block = values[start : start + CHECKED_ROWS]
+        finite = np.isfinite(block.reshape(len(block), -1)).all(1)
+        if not finite.all():
+            first_bad = start + int(np.argmin(finite)) if bad == 0 else first_bad
+            bad += int((~finite).sum())
+        constant = constant and bool((block == values[:1]).all())
+    if bad:
+        raise ValueError(f"{name} must be finite: {bad} rows hold NaN or infinity, the first is row {first_bad}")
+    if constant:
         raise ValueError(f"{name} is constant: every row is the same, so there is nothing to learn from it")
     return values

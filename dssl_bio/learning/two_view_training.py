@@ -55,13 +55,13 @@ def train_step(method: "TwoViewMethod", step: int, x1: Tensor, x2: Tensor, label
         terms = _epoch(method, step, (x1, x2), labels, optimizer, generator)
         history.append({"step": step, "epoch": epoch, **terms})
         if step == 1 and "infonce" in terms and not warned:
-            warned = _warn_if_collapsed(method, x1, terms["infonce"], epoch)
+            warned = _warn_if_collapsed(method, (x1, x2), terms["infonce"], epoch)
         if progress is not None:
             progress(epoch + 1, epochs)
     method.zero_grad()
     if history:
         method.eval()
-        history[-1]["diagnostics"] = _diagnostics(method, x1, x2)
+        history[-1]["diagnostics"] = _diagnostics(method, x1, x2, specific=step == method.steps)
     return history
 
 
@@ -93,17 +93,37 @@ def _views(method: "TwoViewMethod", step: int, rows: Tensor, generator: torch.Ge
     return views
 
 
-def _warn_if_collapsed(method: "TwoViewMethod", x1: Tensor, infonce: float, epoch: int) -> bool:
-    with torch.no_grad():
-        found = collapse(infonce, method.codes(0, x1[: method.options.minibatch])[0])
+def _warn_if_collapsed(method: "TwoViewMethod", x: tuple[Tensor, Tensor], infonce: float, epoch: int) -> bool:
     # The first epoch starts from untrained networks, whose contrast is at chance too.
-    if epoch == 0 or not found.happened:
+    if epoch == 0:
         return False
-    warnings.warn(f"{method.name}, epoch {epoch + 1}: {found.message}", CollapseWarning, stacklevel=4)
-    return True
-
-
-def _diagnostics(method: "TwoViewMethod", x1: Tensor, x2: Tensor) -> dict[str, float]:
+    method.eval()  # looking must not move the running statistics of an encoder, nor see its dropout
     with torch.no_grad():
-        codes = [method.codes(modality, x[:MAX_DIAGNOSTIC_ROWS]) for modality, x in enumerate((x1, x2))]
-    return diagnostics(codes[0], codes[1], method.options.temperature)
+        found = [collapse(infonce, method.codes(modality, rows[: method.options.minibatch])[0])
+                 for modality, rows in enumerate(x)]
+    method.train()
+    worst = max(found, key=lambda signs: signs.resultant_length)
+    if worst.happened:
+        warnings.warn(f"{method.name}, epoch {epoch + 1}: {worst.message}", CollapseWarning, stacklevel=4)
+    return worst.happened
+
+
+def _diagnostics(method: "TwoViewMethod", x1: Tensor, x2: Tensor, specific: bool) -> dict[str, float]:
+    """Of the first rows of the training views; without the specific codes while they are not trained yet."""
+    first, second = (_codes(method, modality, x[:MAX_DIAGNOSTIC_ROWS], specific) for modality, x in enumerate((x1, x2)))
+    return diagnostics(first, second, method.options.temperature)
+
+
+@torch.no_grad()
+def _codes(method: "TwoViewMethod", modality: int, x: Tensor, specific: bool) -> tuple[Tensor, Tensor]:
+    """Codes by minibatches, each written into its place: all rows at once would need more than training does."""
+    filled: list[Tensor] = []
+    for start in range(0, len(x), method.options.minibatch):
+        rows = slice(start, start + method.options.minibatch)
+        found = method.codes(modality, x[rows])
+        if not filled:
+            filled = [code.new_empty(len(x), code.shape[1] if kept else 0)
+                      for code, kept in zip(found, (True, specific), strict=True)]
+        for whole, part in zip(filled, found, strict=True):
+            whole[rows] = part[:, : whole.shape[1]]
+    return filled[0], filled[1]

@@ -155,15 +155,17 @@ def _memory_mib(field: str) -> float:
     return float(next(line.split()[1] for line in lines if line.startswith(field))) / 1024
 
 
-def peak_memory_mib(name: str, n: int) -> float:
-    """What an epoch adds to the resident memory of a fresh process at its peak (Linux)."""
+def peak_memory_mib(name: str, n: int, rounds: int = 5) -> list[float]:
+    """What an epoch adds to the resident memory of a fresh process at its peak (Linux); each round a process."""
     context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    process = context.Process(target=_peak, args=(name, n, queue))
-    process.start()
-    found = queue.get()
-    process.join()
-    return float(found)
+    found = []
+    for _ in range(rounds):
+        queue = context.Queue()
+        process = context.Process(target=_peak, args=(name, n, queue))
+        process.start()
+        found.append(round(float(queue.get()), 1))
+        process.join()
+    return found
 
 
 def main() -> None:
@@ -186,13 +188,15 @@ def main() -> None:
             epoch(x1, x2)
             wall[name].append((time.perf_counter() - started) / n_steps * 1e3)
             processor[name].append((time.process_time() - used) / n_steps * 1e3)
+    memory = {name: peak_memory_mib(name, arguments.rows, arguments.rounds) for name in EPOCHS}
     ratios = [a / b for a, b in zip(wall["restated"], wall["ours"], strict=True)]
     print(json.dumps({
         "threads": arguments.threads, "steps_of_an_epoch": n_steps, "rounds": arguments.rounds,
         "wall_ms_a_step": {name: round(float(np.median(v)), 2) for name, v in wall.items()},
         "processor_ms_a_step": {name: round(float(np.median(v)), 2) for name, v in processor.items()},
         "times_faster": round(float(np.median(ratios)), 2), "times_faster_of_each_round": np.round(ratios, 2).tolist(),
-        "memory_growth_mib": {name: round(peak_memory_mib(name, arguments.rows), 1) for name in EPOCHS},
+        "memory_growth_mib": {name: float(np.median(values)) for name, values in memory.items()},
+        "memory_growth_mib_of_each_process": memory,
     }, indent=1))
 
 

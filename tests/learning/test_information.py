@@ -5,7 +5,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from dssl_bio.learning.information import club_estimate, infonce_lower_bound, nearest_neighbour_estimate
+from dssl_bio.learning.information import (
+    club_estimate,
+    diagnostics,
+    infonce_lower_bound,
+    nearest_neighbour_estimate,
+)
 
 
 def gaussians(rho, n, dim=1):
@@ -29,3 +34,31 @@ def test_club_with_the_true_conditional_is_its_closed_form_above_the_information
 def test_infonce_bound_never_exceeds_the_logarithm_of_n():
     code = F.normalize(torch.randn(64, 16, generator=torch.Generator().manual_seed(0)), dim=1)
     assert math.log(64) - 0.1 < infonce_lower_bound(code, code) <= math.log(64)
+
+
+def test_club_is_its_definition_with_the_regression_of_numpy():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1001, 3))
+    y = x @ rng.normal(size=(3, 2)) + rng.normal(size=(1001, 2))
+    c, s = x - x[:500].mean(0), y - y[:500].mean(0)
+    weights = np.linalg.lstsq(c[:500], s[:500], rcond=None)[0]
+    variance = ((s[:500] - c[:500] @ weights) ** 2).mean(0)
+    predicted, seen = c[500:] @ weights, s[500:]
+    pairs = -((seen - predicted) ** 2 / (2 * variance)).sum(1).mean()
+    every = -((seen[:, None] - predicted[None]) ** 2 / (2 * variance)).sum(2).mean()
+    assert club_estimate(torch.as_tensor(x), torch.as_tensor(y), ridge=0.0) == pytest.approx(pairs - every, rel=1e-9)
+    with pytest.raises(ValueError, match="shared has 1001 rows, specific has 10"):
+        club_estimate(torch.as_tensor(x), torch.as_tensor(y[:10]))
+
+
+def test_diagnostics_tell_a_repeating_specific_code_from_an_independent_one_and_a_square_by_neighbours_only():
+    generator = torch.Generator().manual_seed(0)
+    shared, other = torch.randn(1500, 4, generator=generator), torch.randn(1500, 4, generator=generator)
+    found = {name: diagnostics((shared, specific), (shared, specific), 0.07)
+             for name, specific in (("same", shared + 0.1 * other), ("square", shared.square()), ("apart", other))}
+    assert abs(found["apart"]["specific_shared_club_1"]) < 0.1 and abs(found["apart"]["specific_shared_knn_1"]) < 0.1
+    assert found["same"]["specific_shared_club_1"] > 10 and found["same"]["specific_shared_knn_1"] > 1
+    assert abs(found["square"]["specific_shared_club_1"]) < 0.5
+    assert found["square"]["specific_shared_knn_1"] > found["apart"]["specific_shared_knn_1"] + 0.1
+    assert set(diagnostics((shared, shared[:, :0]), (shared, shared[:, :0]), 0.07)) == {
+        "shared_information_lower_bound", "resultant_length_1", "resultant_length_2"}

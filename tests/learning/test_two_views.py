@@ -99,6 +99,37 @@ def test_step_2_changes_no_parameter_or_buffer_of_step_1():
     assert all(p.grad is None for p in model.model.shared_encoders.parameters())
 
 
+def test_running_statistics_of_shared_encoders_do_not_move_in_step_2_either():
+    class Normalised(nn.Module):
+        def __init__(self, width, out_dim, condition_dim):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(width)
+            self.layers = nn.Sequential(nn.Linear(width + condition_dim, 16), nn.Dropout(0.5), nn.Linear(16, out_dim))
+
+        def forward(self, inputs, condition=None):
+            x = self.norm(inputs)
+            return self.layers(x if condition is None else torch.cat([x, condition], 1))
+
+    x1, x2 = views()
+    model = DisentangledSSL(DisentangledOptions(**SMALL, specific_epochs=2), lambda modality, out_dim, condition_dim:
+                            Normalised((8, 12)[modality], out_dim, condition_dim))
+    model.prepare(x1, x2)
+    model.fit_step(1, x1, x2)
+    encoders = model.model.shared_encoders
+    before = {name: value.clone() for name, value in encoders.state_dict().items()}
+    assert int(before["0.norm.num_batches_tracked"]) == 8  # step 1 does move them
+    model.fit_step(2, x1, x2)
+    assert len(before) == 18 and all(torch.equal(before[name], value) for name, value in encoders.state_dict().items())
+
+
+def test_encoders_of_different_width_are_refused():
+    def encoder(modality, out_dim, condition_dim):
+        return nn.Linear((8, 12)[modality], out_dim + modality)
+
+    with pytest.raises(ValueError, match="shared encoders differ in shape"):
+        DisentangledSSL(DisentangledOptions(**SMALL), encoder).fit(*views())
+
+
 def test_encoders_of_ones_own_may_read_any_array(tmp_path):
     class Reader(nn.Module):
         def __init__(self, channels, out_dim, condition_dim):
@@ -138,10 +169,12 @@ def test_collapse_is_announced_while_training():
         DisentangledSSL(options).fit(x1, x2)
 
 
-def test_training_ends_with_information_diagnostics():
-    last = fitted(DisentangledSSL).history[-1]["diagnostics"]
-    assert set(last) == {"shared_information_lower_bound", "resultant_length_1", "resultant_length_2",
-                         "specific_shared_club_1", "specific_shared_club_2"}
+def test_every_step_ends_with_information_diagnostics_of_what_is_trained():
+    history = fitted(DisentangledSSL).history
+    shared = {"shared_information_lower_bound", "resultant_length_1", "resultant_length_2"}
+    specific = {f"specific_shared_{kind}_{number}" for kind in ("club", "knn") for number in (1, 2)}
+    assert [set(record["diagnostics"]) for record in history if "diagnostics" in record] == [shared, shared | specific]
+    assert "diagnostics" in history[-1] and history[-1]["step"] == 2
 
 
 def test_bad_views_are_refused_by_what_is_wrong_with_them():

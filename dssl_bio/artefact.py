@@ -39,11 +39,23 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         if path.is_dir():
-            retired = temporary.with_name("retired")
-            path.rename(retired)
-        os.replace(temporary, path)
+            _exchange(temporary, path)
+        else:
+            os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary.parent, ignore_errors=True)
+
+
+def _exchange(new: Path, old: Path) -> None:
+    """Puts a new folder in the place of an old one, which waits beside the new one and comes back if that fails."""
+    retired = new.with_name("retired")
+    try:
+        old.rename(retired)
+        os.replace(new, old)
+    except BaseException:  # Ctrl-C between the two renames, too
+        if retired.exists() and not old.exists():
+            retired.rename(old)
+        raise
 
 
 @contextmanager

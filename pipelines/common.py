@@ -1,6 +1,7 @@
 """What every command shares: options, progress, and how an error or an interruption reaches the user."""
 
 import functools
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,17 +31,40 @@ def command(function: Callable[..., int | None]) -> Callable[..., None]:
             _say(f"error: {error}")
             status = USER_ERROR
         except KeyboardInterrupt:
-            _say("interrupted; what was complete before this command is unchanged")
-            status = INTERRUPTED
+            status = _interrupted()
+        except SystemExit as stop:
+            # Lightning answers Ctrl-C itself and leaves with status 1
+            if not isinstance(stop.__context__, KeyboardInterrupt):
+                raise
+            status = _interrupted()
         except OSError as error:
-            _say(f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+            _say(f"error: {_reason(error)}")
             status = USER_ERROR
         except MemoryError:
             _say("error: out of memory")
             status = USER_ERROR
+        except Exception as error:
+            from safetensors import SafetensorError  # its way to say that the disk is full; not an OSError
+
+            if not isinstance(error, SafetensorError):
+                raise
+            _say(f"error: {error}")
+            status = USER_ERROR
         raise typer.Exit(status)
 
     return guarded
+
+
+def _interrupted() -> int:
+    _say("interrupted; what was complete before this command is unchanged")
+    return INTERRUPTED
+
+
+def _reason(error: OSError) -> str:
+    """What the system said, and of which file; the first of them where a whole folder could not be copied."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list) and error.args[0]:
+        return str(error.args[0][0][-1])
+    return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
 
 
 def reporter(quiet: bool) -> Callable[[str], None]:

@@ -1,6 +1,8 @@
 """Feature blocks: raw tables to one normalised float32 memory map, a piece at a time."""
 
 import json
+import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,7 +57,7 @@ def read_block(rows: TableRows, folder: Path, rejections: Rejections,
     features, frame = rows.plan.features, rows.frame
     folder.mkdir(parents=True, exist_ok=True)
     shape = (max(1, len(frame)), len(features))  # a memory map cannot be empty
-    values = np.memmap(folder / RAW, dtype=np.float32, mode="w+", shape=shape)[:len(frame)]
+    values = _new_map(folder / RAW, shape)[:len(frame)]
     place = np.full(rows.n_input, -1)
     place[frame.index] = np.arange(len(frame))
     position = 0
@@ -116,7 +118,7 @@ def write_block(block: RawBlock, features: list[str], source: ProfilesSource, we
     positions = pd.Series(np.arange(len(wells)), index=wells[ROW_KEY])
     rows = positions.reindex(block.keys[block.usable]).to_numpy(np.int64)
     shape = (len(rows), len(block.kept))
-    result = np.memmap(folder / VALUES, dtype=np.float32, mode="w+", shape=shape)
+    result = _new_map(folder / VALUES, shape)
     for columns in _groups(len(block.kept), len(rows)):
         raw = np.asarray(block.values[:, block.kept[columns]])[block.usable]
         result[:, columns] = normalized(transformed(raw, source.transform), plates[rows], is_control[rows],
@@ -126,6 +128,19 @@ def write_block(block: RawBlock, features: list[str], source: ProfilesSource, we
     names = [features[i] for i in block.kept]
     (folder / COLUMNS).write_text(json.dumps(names, indent=0), encoding="utf-8")
     (folder / RAW).unlink()
+
+
+def _new_map(path: Path, shape: tuple[int, int]) -> np.memmap:
+    """A new float32 memory map whose room on the disk is taken now.
+
+    A map over a file with holes would end the process without a word (SIGBUS) when the disk gets full.
+    """
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, 4 * math.prod(shape))
+        else:
+            file.truncate(4 * math.prod(shape))
+    return np.memmap(path, dtype=np.float32, mode="r+", shape=shape)
 
 
 def _groups(n_columns: int, n_rows: int) -> Iterator[slice]:

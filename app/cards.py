@@ -3,21 +3,19 @@
 import base64
 from collections.abc import Sequence
 from html import escape
+from urllib.parse import quote
 
 import numpy as np
 import streamlit as st
 from dssl_bio.app import words
-from dssl_bio.app.resources import BUNDLE_PARAMETER, chosen_name, dark, opened, served
-from numpy.typing import NDArray
+from dssl_bio.app.resources import BUNDLE_PARAMETER, chosen_name, dark, served, tables
 
 from dssl_bio.chem.depict import svg
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.errors import DsslBioError, MoleculeError
-from dssl_bio.imaging.compose import composite, enlarged, png, with_scale_bar
-from dssl_bio.retrieval.bundle import Bundle
+from dssl_bio.imaging.compose import composite, png
+from dssl_bio.retrieval.tables import Tables
 from dssl_bio.vocabulary import CHANNELS
-
-SHOWN_PX = 384
 
 STYLE = """
 <style>
@@ -32,6 +30,12 @@ STYLE = """
   .dssl-facts dt, .dssl-facts dd { margin: 0 !important; padding: 0 !important; }
   .dssl-facts dd { overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
   .dssl-facts abbr { text-decoration: underline dotted; text-underline-offset: 3px; cursor: help; }
+  .dssl-figures { display: flex; flex-wrap: wrap; gap: .6rem 2.4rem; margin: .2rem 0 !important;
+    padding: 0 !important; }
+  .dssl-figures dt { font-size: .85rem; color: color-mix(in srgb, currentColor 72%, transparent); }
+  .dssl-figures dd { font-size: 1.45rem; margin: 0 !important; padding: 0 !important; line-height: 1.25;
+    font-variant-numeric: tabular-nums; }
+  .dssl-figures abbr { text-decoration: underline dotted; text-underline-offset: 3px; cursor: help; }
   .dssl-title { display: flex; align-items: baseline; gap: .55rem; flex-wrap: wrap; }
   .dssl-title .rank { font-variant-numeric: tabular-nums; font-size: .85rem;
     color: color-mix(in srgb, currentColor 72%, transparent); }
@@ -39,6 +43,9 @@ STYLE = """
   .dssl-tag { display: inline-block; font-size: .8rem; padding: .08rem .55rem; border-radius: 1rem;
     border: 1px solid color-mix(in srgb, currentColor 28%, transparent); }
   .dssl-tag.own { border-color: #009e73; background: color-mix(in srgb, #009e73 16%, transparent); }
+  .dssl-tag.warn { border-color: #d55e00; background: color-mix(in srgb, #d55e00 16%, transparent); }
+  .dssl-links { font-size: .85rem; margin-top: .35rem; }
+  .dssl-links a { margin-right: .8rem; color: inherit; text-decoration: underline; }
   .dssl-key { display: inline-flex; align-items: center; gap: .35rem; font-size: .85rem; margin-right: .9rem; }
   .dssl-key i { width: .8rem; height: .8rem; border-radius: .2rem; display: inline-block; }
 </style>
@@ -54,7 +61,7 @@ def favicon() -> str:
     return "data:image/png;base64," + base64.b64encode(png(picture)).decode()
 
 
-def begin(title: str, explanation: str) -> tuple[Bundle, str]:
+def begin(title: str, explanation: str) -> tuple[Tables, str]:
     """The head of a page, and the bundle it shows (with its path); stops the page when there is none to show."""
     st.html(STYLE)
     names = list(served())
@@ -69,7 +76,7 @@ def begin(title: str, explanation: str) -> tuple[Bundle, str]:
         st.session_state[BUNDLE_PARAMETER] = name
     path = str(served()[name])
     try:
-        bundle = opened(path)
+        bundle = tables(path)
     except DsslBioError as error:
         st.error(words.plain(str(error)))
         st.stop()
@@ -93,6 +100,16 @@ def facts(pairs: Sequence[tuple[str, str]], help_texts: dict[str, str] | None = 
     return f'<dl class="dssl-facts">{"".join(rows)}</dl>'
 
 
+def figures(pairs: Sequence[tuple[str, str]], help_texts: dict[str, str] | None = None) -> str:
+    """A few numbers in large type, each with its label; a label with a help text tells it when pointed at."""
+    shown = []
+    for label, number in pairs:
+        told = (help_texts or {}).get(label, "")
+        name = f'<abbr title="{escape(told)}">{escape(label)}</abbr>' if told else escape(label)
+        shown.append(f"<div><dt>{name}</dt><dd>{escape(number)}</dd></div>")
+    return f'<dl class="dssl-figures">{"".join(shown)}</dl>'
+
+
 def title(name: str, rank: int | None = None, tags: Sequence[tuple[str, str]] = ()) -> str:
     """A card's title with its rank and tags, each a (text, class)."""
     first = "" if rank is None else f'<span class="rank">#{rank}</span>'
@@ -108,15 +125,13 @@ def structure(molecule: Molecule, name: str, width: int = 320, height: int = 210
         st.caption(words.plain(str(error)))
 
 
-def cells(pixels: NDArray[np.uint8], channels: Sequence[str], shown: Sequence[str], brightness: float,
-          pixel_size_um: float, caption: str, alt: str) -> None:
-    """A picture of cells with a scale bar."""
-    rgb = enlarged(composite(pixels, channels, shown, brightness), SHOWN_PX)
-    zoom = rgb.shape[1] / pixels.shape[2]
-    if pixel_size_um > 0:
-        rgb = with_scale_bar(rgb, pixel_size_um / zoom)
-    st.image(png(rgb), width="stretch", output_format="PNG", alt=alt)
-    st.caption(words.plain(caption))
+def links(inchikey: str) -> str:
+    """Where public databases show a molecule; links only, nothing is fetched."""
+    places = [("PubChem", f"https://pubchem.ncbi.nlm.nih.gov/#query={quote(inchikey)}"),
+              ("UniChem", f"https://www.ebi.ac.uk/unichem/compoundsources?type=inchikey&compound={quote(inchikey)}")]
+    shown = "".join(f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer">{name}</a>'
+                    for name, address in places)
+    return f'<div class="dssl-links">Look up: {shown}</div>'
 
 
 def channel_key(colours: Sequence[tuple[str, tuple[int, int, int]]]) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 from dssl_bio.app.cards import favicon
+from dssl_bio.app.resources import first_page
 
 PAGES = Path(__file__).parent / "app_pages"
 
@@ -12,5 +13,7 @@ st.set_page_config(page_title="DSSL-Bio", page_icon=favicon(), layout="wide")
 st.navigation([
     st.Page(PAGES / "molecule_to_phenotypes.py", title="Molecule to phenotypes", icon=":material/search:",
             default=True),
+    st.Page(PAGES / "phenotype_to_molecules.py", title="Phenotype to molecules", icon=":material/grid_view:"),
     st.Page(PAGES / "model_card.py", title="Model card", icon=":material/description:"),
 ], position="top").run()
+first_page.set()

@@ -8,10 +8,18 @@ import plotly.graph_objects as go
 
 from dssl_bio.imaging.compose import PALETTE
 from dssl_bio.retrieval.neighbours import SHARED_COSINE, SPECIFIC_COSINE
+from dssl_bio.retrieval.tables import ENTRY
+from dssl_bio.retrieval.wells import plate_shape
+from dssl_bio.vocabulary import WELL
 
 BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, GREY = (
     "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a949b")
+KINDS = (("treated", BLUE, "circle"), ("untreated", ORANGE, "diamond"), ("not searched", GREY, "circle-open"),
+         ("empty", GREY, "x-thin-open"))
+"""Wells of a plate: colour and shape say the same."""
 POINTS = 3_000
+STILL = {"displayModeBar": False}
+"""Figures that are looked at, without buttons."""
 
 
 def families(table: pd.DataFrame) -> go.Figure:
@@ -46,6 +54,34 @@ def spaces(table: pd.DataFrame, name_column: str, marked: Sequence[int]) -> go.F
                              hovertemplate="%{text}<br>shared %{x:.2f}, specific %{y:.2f}<extra></extra>")
     figure.update_layout(height=300, showlegend=False, xaxis_title="shared cosine", yaxis_title="specific cosine")
     return plain(figure)
+
+
+def plate(layout: pd.DataFrame, chosen: int | None) -> go.Figure:
+    """Wells of a plate by `kind`, with the chosen entry's outlined; `customdata` holds the number of the entry."""
+    n_rows, n_columns = plate_shape(layout)
+    size = 15 if n_columns <= 12 else 11 if n_columns <= 24 else 6
+    figure = go.Figure()
+    for kind, colour, symbol in KINDS:
+        part = layout[layout["kind"] == kind]
+        if len(part):
+            outline = np.where(part[ENTRY] == chosen, 3, 0) if chosen is not None and chosen >= 0 else 0
+            figure.add_scatter(x=part["column"] + 1, y=part["row"], mode="markers", name=kind, text=part["told"],
+                               customdata=np.stack([part[ENTRY], part[WELL]], axis=1),
+                               marker={"color": colour, "size": size, "symbol": symbol,
+                                       "line": {"width": outline, "color": VERMILION}},
+                               hovertemplate="%{customdata[1]} %{text}<extra>" + kind + "</extra>")
+    figure.update_layout(height=110 + 17 * n_rows, clickmode="event+select", dragmode=False,
+                         legend={"orientation": "h", "yanchor": "bottom", "y": 1.02})
+    figure.update_xaxes(range=[0.3, n_columns + 0.7], side="bottom", showgrid=False, zeroline=False, tickmode="array",
+                        tickvals=list(range(1, n_columns + 1, 1 if n_columns <= 12 else 2)), fixedrange=True)
+    figure.update_yaxes(range=[n_rows - 0.4, -0.6], showgrid=False, zeroline=False, tickmode="array", fixedrange=True,
+                        tickvals=list(range(n_rows)), ticktext=[row_letters(row) for row in range(n_rows)])
+    return plain(figure)
+
+
+def row_letters(row: int) -> str:
+    """A plate's row from 0 in letters: 0 is A, 26 is AA."""
+    return (chr(ord("A") + row // 26 - 1) if row >= 26 else "") + chr(ord("A") + row % 26)
 
 
 def plain(figure: go.Figure) -> go.Figure:

@@ -1,24 +1,44 @@
-"""What the pages share: the bundles that are served, the one that is looked at, and answers kept while in use."""
+"""What the pages share: the bundles that are served, the one that is looked at, and answers kept while in use.
 
+Nothing here imports the network at the top: a page is drawn from a bundle's tables while `warm` loads the rest.
+"""
+
+import logging
 import os
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dssl_bio.chem.standardize_many import Standardizer
-from dssl_bio.learning.representation import SharedSpecific
-from dssl_bio.retrieval.bundle import Bundle
-from dssl_bio.retrieval.families import typical_entries
-from dssl_bio.retrieval.lookup import Identified, identify
-from dssl_bio.retrieval.search import Hit, Searcher
+from dssl_bio.errors import DsslBioError
+from dssl_bio.retrieval.tables import Tables
+
+if TYPE_CHECKING:
+    from dssl_bio.chem.standardize_many import Standardizer
+    from dssl_bio.learning.representation import SharedSpecific
+    from dssl_bio.retrieval.bundle import Bundle
+    from dssl_bio.retrieval.lookup import Identified
+    from dssl_bio.retrieval.reverse import MoleculeHit
+    from dssl_bio.retrieval.search import Hit, Searcher
+
+logger = logging.getLogger(__name__)
 
 BUNDLES_VARIABLE = "DSSL_BIO_BUNDLES"
 BUNDLE_PARAMETER = "bundle"
 TIME_LIMIT_S = 5.0
+FIRST_PAGE_S = 4.0
+
+_ready: set[str] = set()
+
+first_page = threading.Event()
+"""Set when a page was shown: until then nothing heavy is loaded beside it."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +53,9 @@ class Answer:
         searched: their shared vectors.
     """
 
-    identified: Identified
-    vectors: SharedSpecific
-    hits: list[Hit]
+    identified: "Identified"
+    vectors: "SharedSpecific"
+    hits: "list[Hit]"
     gallery: NDArray[np.int64]
     searched: NDArray[np.float32]
 
@@ -60,46 +80,104 @@ def chosen_name() -> str:
     return name
 
 
-@st.cache_resource(show_spinner="Opening the bundle", max_entries=8)
-def opened(path: str) -> Bundle:
-    """A bundle, verified and opened once for all sessions; never changed."""
+@st.cache_resource(show_spinner=False, max_entries=8)
+def tables(path: str) -> Tables:
+    """A bundle's tables, read once for all sessions; never changed."""
+    return Tables.open(Path(path))
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def opened(path: str) -> "Bundle":
+    """A bundle with its model, verified and opened once for all sessions; never changed."""
+    from dssl_bio.retrieval.bundle import Bundle
+
     bundle = Bundle.open(Path(path))
     bundle.index  # noqa: B018 - built now rather than during somebody's first query
     return bundle
 
 
 @st.cache_resource(show_spinner=False)
-def standardizer() -> Standardizer:
+def standardizer() -> "Standardizer":
     """Two processes that standardise what people type; they live as long as the server."""
+    from dssl_bio.chem.standardize_many import Standardizer
+
     return Standardizer(n_workers=2, time_limit_s=TIME_LIMIT_S).__enter__()
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
-def searcher(path: str, dose_um: float | None) -> Searcher:
+def searcher(path: str, dose_um: float | None) -> "Searcher":
     """Searches all entries, or those at the doses nearest to one."""
+    from dssl_bio.retrieval.search import Searcher
+
     return Searcher(opened(path), dose_um)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def typical_profiles(path: str) -> NDArray[np.float32]:
     """Profiles with which one is compared."""
+    from dssl_bio.retrieval.families import typical_entries
+
     profiles = opened(path).profiles
     assert profiles is not None
     return typical_entries(profiles)
 
 
-@st.cache_resource(show_spinner="Searching", max_entries=512)
+@st.cache_resource(show_spinner=False, max_entries=8)
+def cell_counts(path: str) -> NDArray[np.float64] | None:
+    """Cells of each entry relative to its plates' controls, where the screen counted them."""
+    from dssl_bio.retrieval.wells import relative_cell_count
+
+    own = tables(path)
+    return None if own.wells is None else relative_cell_count(own.wells, len(own.entries))
+
+
+@st.cache_resource(show_spinner=False, max_entries=512)
 def answer(path: str, text: str, dose_um: float | None, top_k: int) -> Answer:
     """The hits of a typed molecule, kept while other widgets of the page are moved.
 
     Raises:
         DsslBioError: the text is no molecule, or the dose cannot be searched.
     """
+    from dssl_bio.retrieval.lookup import identify
+
+    identified = identify(tables(path), text, standardizer())  # says what is wrong before the model is waited for
     bundle, search = opened(path), searcher(path, dose_um)
-    identified = identify(bundle, text, standardizer())
     vectors = bundle.run.embed_molecules([identified.molecule])
     gallery = search.gallery
     return Answer(identified, vectors, search.hits(vectors.shared, top_k)[0], gallery, bundle.vectors.shared[gallery])
+
+
+@st.cache_resource(show_spinner=False, max_entries=512)
+def searched_molecules(path: str, vector: bytes, top_k: int) -> "list[MoleculeHit]":
+    """The molecules nearest to a phenotype, given as the bytes of its shared vector."""
+    from dssl_bio.retrieval.reverse import molecules_of
+
+    return molecules_of(opened(path), np.frombuffer(vector, dtype=np.float32), top_k)
+
+
+@contextmanager
+def waiting(path: str) -> Iterator[None]:
+    """Shows that a page is at work, and after a start why it takes a few seconds."""
+    with st.spinner("Searching" if path in _ready else "Loading the model, once after a start"):
+        yield
+        _ready.add(path)
+
+
+def warm() -> None:
+    """Loads what pages need, then, once a page was shown, what queries need."""
+    from dssl_bio.app import cards, plots  # noqa: F401 - imported for the pages to come
+
+    paths = [str(path) for path in served().values()]
+    try:
+        for path in paths:
+            tables(path)
+        standardizer()
+        first_page.wait(FIRST_PAGE_S)
+        for path in paths[:1]:
+            answer(path, "c1ccccc1", None, 1)
+            _ready.add(path)
+    except DsslBioError as error:
+        logger.warning("%s", error)  # whoever opens the page reads it there
 
 
 def dark() -> bool:

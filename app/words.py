@@ -1,11 +1,15 @@
 """Sentences: what a number, a molecule or a bundle is, said plainly. Texts of users are made harmless here."""
 
 import re
+from typing import TYPE_CHECKING
 
-from dssl_bio.retrieval.bundle import Bundle
 from dssl_bio.retrieval.lookup import Identified
-from dssl_bio.retrieval.search import Hit
 from dssl_bio.retrieval.significance import MIN_DRAWS, Null
+from dssl_bio.retrieval.tables import Tables
+
+if TYPE_CHECKING:
+    from dssl_bio.retrieval.reverse import MoleculeHit
+    from dssl_bio.retrieval.search import Hit
 
 COSINE = ("Cosine between what the model reads from the molecule and what it reads from the cells. 1 is the same "
           "direction, 0 unrelated. It is not a probability.")
@@ -13,6 +17,12 @@ P = ("How often an unrelated pair of molecule and phenotype scores at least as h
      "on the null named above the hits.")
 Q = ("The share of false hits to expect among all hits with a p this small, over the whole search "
      "(Benjamini-Hochberg).")
+
+SEEN = ("Whether the model was fitted to this molecule's own phenotype. A molecule that it has seen is remembered; one "
+        "that it has not seen is found.")
+OWN = "Where the molecule's own measured phenotype stands among all entries searched."
+CELLS = ("Cells left in these wells, as a share of the untreated wells of their plates. Few cells mean that the "
+         "molecule kills them or stops their growth: the phenotype may be that of dying cells.")
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&^=/@'\"])")
 
@@ -40,7 +50,7 @@ def p_text(p: float, null: Null) -> str:
     return number(p)
 
 
-def q_text(hit: Hit, null: Null) -> str:
+def q_text(hit: "Hit | MoleculeHit", null: Null) -> str:
     """q; where p is not resolvable, q is only known from above."""
     at_floor = hit.p <= null.resolution * (1 + 1e-9)
     return f"at most {number(hit.q)}" if at_floor else number(hit.q)
@@ -48,15 +58,25 @@ def q_text(hit: Hit, null: Null) -> str:
 
 def null_sentence(null: Null) -> str:
     """What p is counted on."""
-    line = f"p compares each score with {len(null.scores):,} scores of unrelated pairs: {null.name}."
-    if len(null.scores) < MIN_DRAWS:
-        line += f" That is few: a p below {number(null.resolution)} cannot be told."
+    return null_of(null.name, len(null.scores), null.resolution)
+
+
+def null_of(name: str, n_draws: int, resolution: float) -> str:
+    """`null_sentence` from what a bundle's record tells."""
+    line = f"p compares each score with {n_draws:,} scores of unrelated pairs: {name}."
+    if n_draws < MIN_DRAWS:
+        line += f" That is few: a p below {number(resolution)} cannot be told."
     return line
 
 
 def dose_text(dose_um: float) -> str:
     """A dose with its unit; nothing where there is none."""
     return "" if dose_um != dose_um else f"{dose_um:g} µM"
+
+
+def cells_text(share: float) -> str:
+    """Cells left; nothing where the screen did not count them."""
+    return "" if share != share else f"{100 * share:.0f} % of untreated wells"
 
 
 def standing(identified: Identified) -> str:
@@ -84,7 +104,7 @@ def changes_sentence(identified: Identified) -> str:
     return f"Standardised before the search: {', '.join(identified.molecule.changes)}."
 
 
-def origin_sentence(bundle: Bundle) -> str:
+def origin_sentence(bundle: Tables) -> str:
     """Warns where model and phenotypes come from different worlds; empty where there is nothing to warn of."""
     record = bundle.record
     if record["trained_on_simulated"] and record["trained_on"] != record["screen_name"]:

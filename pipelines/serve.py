@@ -59,7 +59,7 @@ def streamlit_command(host: str, port: int) -> list[str]:
     folder = Path(spec.origin).parent
     settings = tomllib.loads((folder / "settings.toml").read_text(encoding="utf-8"))
     flags = [f"--{name}={_text(value)}" for name, value in _flat(settings)]
-    return [sys.executable, "-m", "streamlit", "run", str(folder / "main.py"), f"--server.address={host}",
+    return [sys.executable, "-m", "streamlit", "run", str(folder / "server.py"), f"--server.address={host}",
             f"--server.port={port}", *flags]
 
 

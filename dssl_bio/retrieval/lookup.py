@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from dssl_bio.chem.standardize import Molecule, without_extension
 from dssl_bio.chem.standardize_many import Question, Standardizer
 from dssl_bio.errors import MoleculeError
-from dssl_bio.retrieval.build import IN_SCREEN, SPLIT
-from dssl_bio.retrieval.bundle import Bundle
+from dssl_bio.retrieval.tables import IN_SCREEN, SPLIT, HasTables
 from dssl_bio.vocabulary import COMPOUND, INCHIKEY, MOA, MOLECULE_ID, SMILES
 
 MAX_EXAMPLES = 8
@@ -46,7 +45,7 @@ class Identified:
     other_stereo: bool
 
 
-def identify(bundle: Bundle, text: str, pool: Standardizer) -> Identified:
+def identify(bundle: HasTables, text: str, pool: Standardizer) -> Identified:
     """The molecule that a text names: a compound of the bundle, an InChIKey of the bundle, or a SMILES.
 
     Names are compared without regard to case. A SMILES is standardised by a process of the pool, under its time limit.
@@ -81,7 +80,7 @@ def looks_like_inchikey(text: str) -> bool:
     return letters and [len(part) for part in parts] in ([14], [14, 10, 1])
 
 
-def examples(bundle: Bundle, n: int = MAX_EXAMPLES) -> list[tuple[str, str]]:
+def examples(bundle: HasTables, n: int = MAX_EXAMPLES) -> list[tuple[str, str]]:
     """Molecules of the screen that show what the bundle can do: (label, text to query).
 
     Those that were not in training come first, annotated ones before others, and each mechanism once before any twice.
@@ -102,7 +101,7 @@ def examples(bundle: Bundle, n: int = MAX_EXAMPLES) -> list[tuple[str, str]]:
     return result
 
 
-def _known(bundle: Bundle, text: str, how: Literal["SMILES", "name", "InChIKey"], row: int | None,
+def _known(bundle: HasTables, text: str, how: Literal["SMILES", "name", "InChIKey"], row: int | None,
            molecule: Molecule | None) -> Identified:
     """Facts of a row of the library, or of a molecule that is not in it."""
     if row is None:
@@ -116,7 +115,7 @@ def _known(bundle: Bundle, text: str, how: Literal["SMILES", "name", "InChIKey"]
                       _text(table, COMPOUND, row), _text(table, MOA, row), own, molecule.inchikey != stored.inchikey)
 
 
-def _named(bundle: Bundle, text: str) -> int | None:
+def _named(bundle: HasTables, text: str) -> int | None:
     """Row of the only molecule with that name; None when there is none or several."""
     if COMPOUND not in bundle.molecules:
         return None

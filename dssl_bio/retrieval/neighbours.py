@@ -1,6 +1,6 @@
 """Molecules that resemble a molecule: by what cells show too, by what only the molecule knows, and by structure."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -8,14 +8,16 @@ import pandas as pd
 from dssl_bio.chem.fingerprints import count_morgan
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.learning.representation import SharedSpecific
-from dssl_bio.retrieval.bundle import Bundle
 from dssl_bio.vocabulary import INCHIKEY, MOLECULE_ID, SMILES
+
+if TYPE_CHECKING:
+    from dssl_bio.retrieval.bundle import Bundle
 
 Space = Literal["shared", "specific"]
 SHARED_COSINE, SPECIFIC_COSINE, TANIMOTO = "shared_cosine", "specific_cosine", "tanimoto"
 
 
-def cosines_with_library(bundle: Bundle, query: SharedSpecific, exclude: str | None = None) -> pd.DataFrame:
+def cosines_with_library(bundle: "Bundle", query: SharedSpecific, exclude: str | None = None) -> pd.DataFrame:
     """The bundle's molecules with their cosines to one query in both molecule spaces.
 
     Args:

@@ -1,14 +1,17 @@
 """The pictures of a bundle: an entry's cells, and untreated cells of the same plate beside them."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dssl_bio.retrieval.bundle import Bundle
 from dssl_bio.retrieval.tables import PICTURE
 from dssl_bio.vocabulary import PLATE, WELL
+
+if TYPE_CHECKING:
+    from dssl_bio.retrieval.bundle import Bundle
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,17 @@ class Shown:
         return ", ".join(filter(None, (self.plate and f"plate {self.plate}", self.well and f"well {self.well}")))
 
 
-def channels_of(bundle: Bundle) -> tuple[str, ...]:
+def channels_of(bundle: "Bundle") -> tuple[str, ...]:
     """Names of the channels of a bundle's pictures."""
     return bundle.run.facts.channels
 
 
-def entry_picture(bundle: Bundle, entry: int) -> Shown | None:
+def entry_picture(bundle: "Bundle", entry: int) -> Shown | None:
     """The picture of an entry: the first site of its first well; None where the bundle has no pictures."""
     return _shown(bundle, bundle.entries, entry)
 
 
-def control_picture(bundle: Bundle, plate: str) -> Shown | None:
+def control_picture(bundle: "Bundle", plate: str) -> Shown | None:
     """Negative-control cells of one plate; None when that plate has none with a picture."""
     if bundle.pictures is None or PICTURE not in bundle.controls:
         return None
@@ -52,7 +55,7 @@ def control_picture(bundle: Bundle, plate: str) -> Shown | None:
     return _shown(bundle, bundle.controls, int(rows[0])) if len(rows) else None
 
 
-def _shown(bundle: Bundle, table: pd.DataFrame, row: int) -> Shown | None:
+def _shown(bundle: "Bundle", table: pd.DataFrame, row: int) -> Shown | None:
     if bundle.pictures is None or PICTURE not in table or table[PICTURE].iloc[row] < 0:
         return None
     pixels = np.asarray(bundle.pictures[int(table[PICTURE].iloc[row])])

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -18,6 +18,18 @@ FACTS, SPLIT_TABLE = f"{RUN_FOLDER}/facts.json", f"{RUN_FOLDER}/split.parquet"
 PICTURE, IN_SCREEN, SPLIT = "picture", "in_screen", "split"
 ENTRY = "entry"
 """Column of the wells' table: number of the entry that a well belongs to, -1 for none."""
+
+
+class HasTables(Protocol):
+    """A Bundle, or its Tables."""
+
+    @property
+    def entries(self) -> pd.DataFrame:
+        """One row an entry."""
+
+    @property
+    def molecules(self) -> pd.DataFrame:
+        """The library."""
 
 
 @dataclass(frozen=True)

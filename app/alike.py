@@ -1,0 +1,58 @@
+"""Molecules alike: by what cells show too, and by what only the structure tells."""
+
+import pandas as pd
+import streamlit as st
+from dssl_bio.app import cards, plots, words
+from dssl_bio.app.query import value
+from dssl_bio.app.resources import Answer, opened
+from streamlit.delta_generator import DeltaGenerator
+
+from dssl_bio.chem.standardize import Molecule
+from dssl_bio.retrieval.neighbours import (
+    SHARED_COSINE,
+    SPECIFIC_COSINE,
+    TANIMOTO,
+    Space,
+    cosines_with_library,
+    nearest,
+)
+from dssl_bio.vocabulary import COMPOUND, INCHIKEY, MOA, MOLECULE_ID, SMILES
+
+LISTED, ROWS = 2, 3
+
+
+def neighbours(path: str, found: Answer) -> None:
+    """Molecules that resemble this one in what only molecules show, against what cells show too."""
+    molecule = found.identified.molecule
+    table = cosines_with_library(opened(path), found.vectors, molecule.id)
+    if table.empty:
+        return
+    st.subheader("Molecules alike", anchor=False)
+    st.markdown("The model keeps two descriptions of a molecule: a **shared** one, what cells can show of it, and a "
+                "**specific** one, what only the structure tells. Alike in the first: expect a similar phenotype. "
+                "Alike in the second only: a relative on paper.")
+    specific, shared = st.tabs(["Specific", "Shared"])
+    listed: tuple[tuple[DeltaGenerator, Space], ...] = ((specific, "specific"), (shared, "shared"))
+    for tab, space in listed:
+        with tab:
+            _list(nearest(table, space, molecule, LISTED * ROWS), space)
+    names = table[COMPOUND].fillna(table[MOLECULE_ID]) if COMPOUND in table else table[MOLECULE_ID]
+    told = table.assign(_name=names.map(lambda text: words.shortened(str(text), 40)))
+    first = nearest(table, "specific", molecule, LISTED * ROWS)[MOLECULE_ID]
+    marked = told[MOLECULE_ID].isin(first).to_numpy().nonzero()[0]
+    st.plotly_chart(plots.spaces(told, "_name", marked), config=plots.STILL, key="spaces",
+                    alt="Library molecules by shared and by specific cosine to the query")
+    st.caption("Each point is a molecule of the library; orange: the nearest by specific.")
+
+
+def _list(table: pd.DataFrame, space: Space) -> None:
+    for start in range(0, len(table), LISTED):
+        for column, (_, row) in zip(st.columns(LISTED), table.iloc[start:start + LISTED].iterrows(), strict=False):
+            name = value(row, COMPOUND) or str(row[MOLECULE_ID])
+            with column:
+                cards.structure(Molecule(row[SMILES], row[INCHIKEY]), name, 170, 120)
+                pairs = [("specific", f"{row[SPECIFIC_COSINE]:.2f}"), ("shared", f"{row[SHARED_COSINE]:.2f}"),
+                         ("Tanimoto", f"{row[TANIMOTO]:.2f}")]
+                st.html(f"<b>{cards.escape(words.shortened(name, 26))}</b>"
+                        + cards.facts([*(pairs if space == "specific" else [pairs[1], pairs[0], pairs[2]]),
+                                       ("mechanism", value(row, MOA))]))

@@ -1,0 +1,110 @@
+"""The question at the top of a page: a molecule, a dose, how many hits; and the address that carries it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pandas as pd
+import streamlit as st
+from dssl_bio.app import words
+
+from dssl_bio.chem.standardize import MAX_CHARACTERS
+from dssl_bio.errors import DsslBioError
+from dssl_bio.retrieval.lookup import examples
+from dssl_bio.retrieval.tables import IN_SCREEN, SPLIT, Tables
+from dssl_bio.vocabulary import DOSE_UM
+
+MOLECULE, DOSE, TOP = "molecule", "dose", "top"
+DEFAULT_TOP, MAX_TOP = 6, 50
+MAX_DOSES = 24
+N_EXAMPLES = 6
+PLACEHOLDER = "SMILES, or a name or InChIKey of this screen"
+
+
+def asked() -> str:
+    """The molecule that the address names, cut one character beyond what is accepted so that it is refused there."""
+    return st.query_params.get(MOLECULE, "").strip()[:MAX_CHARACTERS + 1]
+
+
+def ask(text: str) -> None:
+    """Puts a molecule into the address and asks it."""
+    st.query_params[MOLECULE] = text.strip()
+    st.rerun()
+
+
+def form(bundle: Tables) -> None:
+    """Asks for a molecule; the answer stands in the address, so that it can be shared and reloaded."""
+    with st.form("query", border=False):
+        text, dose, top, button = st.columns([5, 1.3, 1, 1], vertical_alignment="bottom")
+        typed = text.text_input("Molecule", value=st.query_params.get(MOLECULE, "")[:MAX_CHARACTERS],
+                                max_chars=MAX_CHARACTERS, placeholder=PLACEHOLDER)
+        doses = doses_of(bundle)
+        chosen = dose.selectbox("Dose", [None, *doses], index=_place(doses, st.query_params.get(DOSE)),
+                                format_func=lambda value: "any" if value is None else words.dose_text(value),
+                                help="Compares with each molecule's dose nearest to this one.", disabled=not doses)
+        count = top.number_input("Hits", 1, MAX_TOP, top_k())
+        if button.form_submit_button("Search", type="primary", width="stretch"):
+            st.query_params.update({MOLECULE: typed.strip(), TOP: str(int(count))})
+            st.query_params.pop(DOSE, None)
+            if chosen is not None:
+                st.query_params[DOSE] = f"{chosen:g}"
+            st.rerun()
+
+
+def offered(bundle: Tables) -> None:
+    """Molecules of the screen to begin with."""
+    found = examples(bundle, N_EXAMPLES)
+    if not found:
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.caption("Examples that were not in training:" if _held_out(bundle, len(found)) else "Examples:")
+        for label, example in found:
+            if st.button(words.plain(words.shortened(label, 40)), key=f"example_{example}", type="secondary"):
+                ask(example)
+
+
+def dose_um(bundle: Tables) -> float | None:
+    """The dose that the address names, where the screen has it."""
+    doses = doses_of(bundle)
+    return ([None, *doses])[_place(doses, st.query_params.get(DOSE))]
+
+
+def top_k() -> int:
+    """How many hits the address asks for."""
+    given = st.query_params.get(TOP)
+    return min(MAX_TOP, max(1, int(given))) if given and given.isascii() and given.isdigit() else DEFAULT_TOP
+
+
+def doses_of(bundle: Tables) -> list[float]:
+    """Doses of the screen, ascending."""
+    if DOSE_UM not in bundle.entries:
+        return []
+    return sorted(float(value) for value in bundle.entries[DOSE_UM].dropna().unique())[:MAX_DOSES]
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """What is wrong with a question, or with a bundle, is said in a sentence; the rest of the page is left out."""
+    try:
+        yield
+    except DsslBioError as error:
+        st.error(words.plain(str(error)))
+        st.stop()
+
+
+def value(row: pd.Series, column: str) -> str:
+    """A cell as text; nothing where it is missing."""
+    return "" if column not in row or pd.isna(row[column]) else str(row[column])
+
+
+def listed(row: pd.Series, column: str) -> str:
+    """The plates or wells that an entry joins."""
+    return ", ".join(value(row, column).split(";"))
+
+
+def _place(doses: list[float], given: str | None) -> int:
+    return next((i + 1 for i, dose in enumerate(doses) if given == f"{dose:g}"), 0)
+
+
+def _held_out(bundle: Tables, n: int) -> bool:
+    """Whether the first n examples can all be molecules that the model was not trained on."""
+    return int((bundle.molecules[IN_SCREEN] & (bundle.molecules[SPLIT] != "train")).sum()) >= n

@@ -1,0 +1,84 @@
+"""The web server: Streamlit's own ASGI application, behind headers that keep a page's requests on this machine.
+
+`dssl-bio serve` has Streamlit run this file; `main.py` is what a session runs.
+"""
+
+import re
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit
+from starlette.middleware import Middleware
+from starlette.responses import HTMLResponse
+from streamlit.starlette import App
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+HERE = Path(__file__).parent
+PAGE_NAMES = sorted(path.stem for path in (HERE / "app_pages").glob("*.py") if path.stem != "__init__")
+PAGE = re.compile(rf"^/(?:{'|'.join(PAGE_NAMES)})?/?$")
+
+HEADERS = {
+    # 'unsafe-inline' and 'unsafe-eval': Streamlit styles inline, and Plotly compiles its WebGL programs at run time.
+    # What matters here is that no address but our own can be reached: neither asked for code nor told anything.
+    "Content-Security-Policy": "; ".join([
+        "default-src 'self'", "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
+        "style-src 'self' 'unsafe-inline'", "img-src 'self' data: blob:", "font-src 'self' data:",
+        "connect-src 'self' data: blob:", "worker-src 'self' blob:", "frame-src 'self' blob: data:",
+        "object-src 'none'", "base-uri 'self'", "form-action 'self'", "frame-ancestors 'self'"]),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+# Opened at /model_card, Streamlit's page would look for its server at /model_card/_stcore first and log two 404s.
+ADDRESS = ("<script>window.__streamlit = {BACKEND_BASE_URL: window.location.origin + window.location.pathname.replace("
+           f"/\\/(?:{'|'.join(PAGE_NAMES)})\\/?$/, '/')}};</script>")
+
+
+def index_page() -> str:
+    """Streamlit's index.html that knows its server's address and our name."""
+    text = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+    return text.replace("<title>Streamlit</title>", "<title>DSSL-Bio</title>").replace("<head>", f"<head>{ADDRESS}", 1)
+
+
+class OwnPages:
+    """Gives every page our index, and every answer our headers."""
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]):
+        self.app, self.index = app, index_page()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+                message["headers"] = [*message.get("headers", []), *own]
+            await send(message)
+
+        if scope["method"] in ("GET", "HEAD") and PAGE.match(scope["path"]):
+            page = HTMLResponse(self.index, headers={"Cache-Control": "no-cache"})
+            await page(scope, receive, send_with_headers)
+            return
+        await self.app(scope, receive, send_with_headers)
+
+
+@asynccontextmanager
+async def warmed(_: App) -> AsyncIterator[None]:
+    """Loads in the background what the first query needs, while the first page is already shown."""
+    from dssl_bio.app.resources import warm
+
+    threading.Thread(target=warm, name="warm", daemon=True).start()
+    yield
+
+
+app = App(HERE / "main.py", middleware=[Middleware(OwnPages)], lifespan=warmed)

@@ -1,0 +1,51 @@
+"""Passing a result on: its address, the same question on the command line, and a page to print."""
+
+import shlex
+from urllib.parse import urlencode, urlsplit
+
+import streamlit as st
+from dssl_bio.app import query, words
+from dssl_bio.app.resources import Answer, opened, tables
+
+from dssl_bio.retrieval.report import query_report
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+def bar(path: str, found: Answer) -> None:
+    """Buttons under a result."""
+    with st.container(horizontal=True, gap="small"):
+        with st.popover("Share", icon=":material/share:"):
+            st.caption("The address of this result")
+            st.code(address(), language=None, wrap_lines=True)
+            st.caption("The same on the command line")
+            st.code(command(path, found), language="bash", wrap_lines=True)
+        st.download_button("Report", lambda: report(path, found), "report.html", "text/html",
+                           icon=":material/print:", on_click="ignore",
+                           help="One page to print or to keep: open it in a browser and print it, to PDF if you like.")
+
+
+def address() -> str:
+    """This page's address with its question; what is typed is encoded."""
+    url = urlsplit(st.context.url or "")
+    asked = {name: value for name, value in st.query_params.to_dict().items() if value}
+    return f"{url.scheme}://{url.netloc}{url.path}?{urlencode(asked)}" if url.netloc else f"?{urlencode(asked)}"
+
+
+def command(path: str, found: Answer) -> str:
+    """The `dssl-bio retrieve` line that gives these hits; the bundle's path is told only to its own machine."""
+    on_this_machine = (urlsplit(st.context.url or "").hostname or LOCAL[0]) in LOCAL
+    bundle = path if on_this_machine else tables(path).folder.name
+    dose = query.dose_um(tables(path))
+    parts = ["dssl-bio", "retrieve", bundle, "--smiles", found.identified.molecule.smiles, "--top-k",
+             str(query.top_k()), *(["--dose-um", f"{dose:g}"] if dose is not None else [])]
+    return shlex.join(parts)
+
+
+def report(path: str, found: Answer) -> str:
+    """The printable page of a result."""
+    bundle = opened(path)
+    notes = [words.changes_sentence(found.identified), words.standing(found.identified),
+             words.null_sentence(bundle.null)]
+    return query_report(bundle, found.identified, found.hits, notes=notes, warning=words.origin_sentence(tables(path)),
+                        command=command(path, found), definitions={"Cosine": words.COSINE, "p": words.P, "q": words.Q})

@@ -93,6 +93,7 @@ class TrainConfig(Config):
     shared_dim: int = Field(128, ge=2)
     specific_dim: int = Field(64, ge=2)
     members: int = Field(1, ge=1, description="heads of the shared encoders, an ensemble in one model")
+    ridge: float = Field(0.0, ge=0, description="weight of a kernel-ridge member beside the learned ones' 1")
     hidden: int = Field(256, ge=8)
     dropout: float = Field(0.2, ge=0, lt=1)
     split: SplitConfig = SplitConfig()
@@ -107,6 +108,7 @@ class TrainConfig(Config):
 
     @model_validator(mode="after")
     def _divisible(self) -> "TrainConfig":
-        if self.shared_dim % self.members:
-            raise ValueError(f"shared_dim {self.shared_dim} cannot be divided among {self.members} members")
+        n_parts = self.members + (self.ridge > 0)
+        if self.shared_dim % n_parts:
+            raise ValueError(f"shared_dim {self.shared_dim} cannot be divided among {n_parts} members")
         return self

@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from dssl_bio.chem.standardize import Molecule
 from dssl_bio.errors import RunError
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.data import Pairs
+from dssl_bio.learning.encoders.molecule_kernels import KernelsTrunk
 from dssl_bio.learning.inputs import MoleculeInputs
 from dssl_bio.learning.model import ScreenFacts, build_model, kernels_of, molecule_needs, scalers_of
 from dssl_bio.learning.partition import SPLIT, partition
 from dssl_bio.learning.phenotypes import ImagePhenotypes, ProfilePhenotypes, modalities, phenotypes_of
 from dssl_bio.learning.precision import bf16_helps
+from dssl_bio.learning.ridge import fit_ridge
 from dssl_bio.learning.run import CONFIG, MOLECULE_TABLE, SPLIT_TABLE, write_model
 from dssl_bio.learning.training import ValidationSet, remove_state, train_step
 from dssl_bio.screens.entries import ENTRY_KEY, entries_of
@@ -79,6 +81,7 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
     count = (material.split[SPLIT].value_counts() if len(material.split) else {})
     report("molecules: " + ", ".join(f"{count.get(name, 0)} {name}" for name in ("train", "valid", "test"))
            + f"; {len(material.pairs)} training wells")
+    material = _with_fixed_features(model, material)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     bf16 = material.facts.modality == "images" and bf16_helps(device)
     metrics: dict[str, Any] = {}
@@ -162,6 +165,38 @@ def _fit_to_training_rows(model: torch.nn.Module, material: Material) -> None:
         pairs.phenotypes.spread = profiles.std(0)
         for scaler in scalers_of(model):  # type: ignore[arg-type]
             scaler.fit(profiles, config.profile.whitening)
+        if config.ridge > 0:
+            _fit_ridge_member(model, pairs, profiles)
+
+
+def _with_fixed_features(model: torch.nn.Module, material: Material) -> Material:
+    """Several kernels' features of all molecules, computed once: they are fitted and nothing changes them after."""
+    kernels = [kernel for kernel in kernels_of(model) if isinstance(kernel, KernelsTrunk)]  # type: ignore[arg-type]
+    if not kernels:
+        return material
+
+    def fixed(inputs: MoleculeInputs) -> MoleculeInputs:
+        assert inputs.fingerprints is not None
+        with torch.no_grad():
+            return replace(inputs, fingerprints=kernels[0].features(inputs.fingerprints))
+
+    validation = material.validation
+    if validation is not None:
+        validation = replace(validation, molecules=fixed(validation.molecules))
+    return replace(material, pairs=replace(material.pairs, inputs=fixed(material.pairs.inputs)), validation=validation)
+
+
+def _fit_ridge_member(model: torch.nn.Module, pairs: Pairs, profiles: torch.Tensor) -> None:
+    """Kernel ridge from the features of the training molecules to the mean of each one's wells."""
+    model.eval()
+    molecule, phenotype = model.shared_encoders  # type: ignore[misc]
+    owner = torch.from_numpy(pairs.molecule)
+    mean = torch.zeros(len(pairs.inputs), profiles.shape[1]).index_add_(0, owner, profiles)
+    mean /= torch.bincount(owner, minlength=len(mean))[:, None]
+    with torch.no_grad():
+        features = molecule.trunk(pairs.inputs.batch(range(len(pairs.inputs))))
+        fit_ridge(molecule, phenotype, features, phenotype.trunk.scaler(mean))
+    model.train()
 
 
 def _molecules(screen: Screen, ids: NDArray[np.str_]) -> list[Molecule]:

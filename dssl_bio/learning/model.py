@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dssl_bio.chem.fingerprints import FINGERPRINT_BITS
+from dssl_bio.errors import RunError
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.disentangled import DisentangledModel, LossParts, shared_loss
 from dssl_bio.learning.encoders.encoder import Encoder
@@ -57,11 +58,16 @@ class EnsembleModel(DisentangledModel):
     """DisentangledSSL whose shared encoders have several members, each trained by a step-1 loss of its own."""
 
     members = 1
+    ridge = 0.0
 
     def step_1(self, input_1: Any, input_2: Any, groups: Tensor | None = None,
                generator: torch.Generator | None = None, kappas: tuple[Tensor, Tensor] | None = None) -> LossParts:
-        """Mean of the members' losses: InfoNCE, and beta times the divergence of the members' posteriors."""
-        raw = [encoder(x).chunk(self.members, dim=1)
+        """Mean of the members' losses: InfoNCE, and beta times the divergence of the members' posteriors.
+
+        A ridge member is the last part of both codes; nothing of it is learned, and it has no loss.
+        """
+        n_parts = self.members + int(self.ridge > 0)
+        raw = [encoder(x).chunk(n_parts, dim=1)[:self.members]
                for encoder, x in zip(self.shared_encoders, (input_1, input_2), strict=True)]
         parts = [shared_loss(one, two, self.shared_objective, groups, generator, kappas)
                  for one, two in zip(*raw, strict=True)]
@@ -70,18 +76,25 @@ class EnsembleModel(DisentangledModel):
 
 
 def build_model(config: TrainConfig, facts: ScreenFacts) -> DisentangledModel:
-    """An untrained model; kernels and scalers hold zeros until they are fitted or loaded."""
+    """An untrained model; kernels, scalers and a ridge member hold zeros until they are fitted or loaded.
+
+    Raises:
+        RunError: a ridge member without a kernel on one side or a profile on the other.
+    """
+    if config.ridge > 0 and (facts.modality == "images" or config.molecule_encoder not in ("kernel", "kernels")):
+        raise RunError("a ridge member (ridge > 0) needs molecule_encoder kernel or kernels, and profiles; here the "
+                       f"encoder is {config.molecule_encoder} and the modality {facts.modality}")
 
     def encoder(trunk: nn.Module, out_dim: int, condition_dim: int = 0) -> Encoder:
-        members = 1 if condition_dim else config.members
-        return Encoder(trunk, out_dim, config.hidden, condition_dim, config.dropout, members)
+        members, ridge = (1, 0.0) if condition_dim else (config.members, config.ridge)
+        return Encoder(trunk, out_dim, config.hidden, condition_dim, config.dropout, members, ridge)
 
     shared = (encoder(_molecule_trunk(config, facts), config.shared_dim),
               encoder(_phenotype_trunk(config, facts), config.shared_dim))
     specific = (encoder(_molecule_trunk(config, facts), config.specific_dim, config.shared_dim),
                 encoder(_phenotype_trunk(config, facts), config.specific_dim, config.shared_dim))
     model = EnsembleModel(shared, specific, config.shared, config.specific)
-    model.members = config.members
+    model.members, model.ridge = config.members, config.ridge
     return model
 
 

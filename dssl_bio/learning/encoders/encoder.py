@@ -1,5 +1,6 @@
 """An encoder: a trunk that reads the inputs and a head that ends in a representation."""
 
+import math
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -33,22 +34,32 @@ class Members(nn.Module):
     """Several heads, each a linear path beside a hidden layer; their unit vectors side by side.
 
     Heads differ in initialisation and dropout, and each has a loss of its own: the cosine of two joined vectors is
-    the mean of the heads' cosines, an ensemble in one model.
+    the mean of the heads' cosines, an ensemble in one model. With a `ridge` weight one more member stands beside
+    them, which is fitted and not trained (see `fit_ridge`); the others together have weight 1.
     """
 
-    def __init__(self, width: int, hidden: int, out_dim: int, members: int, dropout: float):
+    anchor: Tensor
+
+    def __init__(self, width: int, hidden: int, out_dim: int, members: int, dropout: float, ridge: float = 0.0):
         super().__init__()
-        if out_dim % members:
-            raise ValueError(f"{out_dim} dimensions cannot be divided among {members} members")
-        dim = out_dim // members
+        n_parts = members + (ridge > 0)
+        if out_dim % n_parts:
+            raise ValueError(f"{out_dim} dimensions cannot be divided among {n_parts} members")
+        dim = out_dim // n_parts
         self.out_features = out_dim
         self.linear = nn.ModuleList(nn.Linear(width, dim) for _ in range(members))
         self.hidden = nn.ModuleList(mlp(width, hidden, dim, dropout=dropout, norm=True) for _ in range(members))
+        self.ridge_scale = math.sqrt(ridge * members)
+        if ridge > 0:
+            self.register_buffer("anchor", torch.zeros(width, dim))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, out_dim), the members' unit vectors of out_dim / members each."""
+        """(N, out_dim), the members' unit vectors of equal dimensions; the ridge member's, scaled, comes last."""
         pairs = zip(self.linear, self.hidden, strict=True)
-        return torch.cat([F.normalize(linear(features) + hidden(features), dim=1) for linear, hidden in pairs], dim=1)
+        parts = [F.normalize(linear(features) + hidden(features), dim=1) for linear, hidden in pairs]
+        if self.ridge_scale > 0:
+            parts.append(self.ridge_scale * F.normalize(features @ self.anchor, dim=1))
+        return torch.cat(parts, dim=1)
 
 
 class Encoder(nn.Module):
@@ -56,17 +67,17 @@ class Encoder(nn.Module):
 
     A specific encoder is conditioned on the own shared code (arXiv 2410.23996, step 2: F([x ; c]));
     a shared encoder has no condition, and may have several `members` (see Members).
-    No layer keeps running statistics, so a frozen encoder is constant.
+    Running statistics of a trunk are constants in evaluation mode, in which frozen encoders stay.
     """
 
     def __init__(self, trunk: nn.Module, out_dim: int, hidden: int = 256, condition_dim: int = 0, dropout: float = 0.0,
-                 members: int = 1):
+                 members: int = 1, ridge: float = 0.0):
         super().__init__()
         self.trunk = trunk
         self.condition_dim = condition_dim
         width = int(trunk.out_features) + condition_dim  # type: ignore[arg-type]
-        self.head = (mlp(width, hidden, out_dim, dropout=dropout, norm=True) if members == 1
-                     else nn.Sequential(Members(width, hidden, out_dim, members, dropout)))
+        self.head = (mlp(width, hidden, out_dim, dropout=dropout, norm=True) if members == 1 and ridge == 0
+                     else nn.Sequential(Members(width, hidden, out_dim, members, dropout, ridge)))
 
     def forward(self, inputs: Any, condition: Tensor | None = None) -> Tensor:
         """(N, out_dim), of any length.

@@ -1,0 +1,89 @@
+import pytest
+import torch
+from sklearn.kernel_ridge import KernelRidge
+from torch import nn
+from torch.nn import functional as F
+
+from dssl_bio.config import checked
+from dssl_bio.errors import DsslBioError, RunError
+from dssl_bio.learning.config import TrainConfig
+from dssl_bio.learning.encoders.encoder import Encoder, Members
+from dssl_bio.learning.model import ScreenFacts, build_model
+from dssl_bio.learning.ridge import RIDGES, fit_ridge
+
+
+class Plain(nn.Module):
+    def __init__(self, out_features):
+        super().__init__()
+        self.out_features = out_features
+
+    def forward(self, inputs):
+        return inputs
+
+
+def encoders(ridge=0.5, members=2):
+    return (Encoder(Plain(12), 5 * (members + 1), 8, members=members, ridge=ridge).eval(),
+            Encoder(Plain(7), 5 * (members + 1), 8, members=members, ridge=ridge).eval())
+
+
+def fitted():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(40, 12, generator=generator)
+    y = x @ torch.randn(12, 7, generator=generator) + 2 * torch.randn(40, 7, generator=generator)
+    pair = encoders()
+    return x, y, pair, fit_ridge(*pair, x, y)
+
+
+def test_the_ridge_member_is_kernel_ridge_of_the_leading_components():
+    x, y, (molecule, phenotype), ridge = fitted()
+    model = KernelRidge(alpha=ridge * float(x.square().sum(1).mean())).fit(x.numpy(), y[:, :5].numpy())
+    predicted = F.normalize(torch.tensor(model.predict(x.numpy())).float(), dim=1)
+    own, measured = molecule(x)[:, -5:], phenotype(y)[:, -5:]
+    assert torch.allclose(F.normalize(own, dim=1), predicted, atol=1e-4)
+    assert torch.allclose(F.normalize(measured, dim=1), F.normalize(y[:, :5], dim=1), atol=1e-5)
+
+
+def test_the_ridge_is_the_one_whose_left_out_predictions_are_nearest():
+    """Against fitting 40 models with one molecule left out each."""
+    x, y, _, chosen = fitted()
+    scale = float(x.square().sum(1).mean())
+    scores = {}
+    for ridge in RIDGES:
+        found = []
+        for i in range(len(x)):
+            rest = [j for j in range(len(x)) if j != i]
+            model = KernelRidge(alpha=ridge * scale).fit(x[rest].numpy(), y[rest, :5].numpy())
+            found.append(F.cosine_similarity(torch.tensor(model.predict(x[i:i + 1].numpy())), y[i:i + 1, :5]).item())
+        scores[ridge] = sum(found) / len(found)
+    assert chosen == max(scores, key=scores.get)
+
+
+def test_the_cosine_weighs_the_ridge_member_as_the_configuration_says():
+    torch.manual_seed(0)
+    head = Members(6, 8, 15, 2, 0.0, ridge=0.5)
+    head.anchor.normal_()
+    a, b = head(torch.randn(5, 6)), head(torch.randn(5, 6))
+    each = [F.cosine_similarity(x, y, dim=1) for x, y in zip(a.chunk(3, 1), b.chunk(3, 1), strict=True)]
+    expected = ((each[0] + each[1]) / 2 + 0.5 * each[2]) / 1.5
+    assert torch.allclose(F.cosine_similarity(a, b, dim=1), expected, atol=1e-5)
+
+
+def test_step_1_trains_the_learned_members_alone():
+    config = TrainConfig.model_validate({"molecule_encoder": "kernels", "members": 2, "ridge": 0.5, "shared_dim": 15,
+                                         "shared": {"posterior": "none"}, "profile": {"layers": 0}})
+    model = build_model(config, ScreenFacts("profile", 4, 3, 2, ("a", "b")))
+    model.shared_encoders = nn.ModuleList(encoders())
+    inputs = torch.randn(6, 12), torch.randn(6, 7)
+    before = model.eval().step_1(*inputs).total
+    for encoder in model.shared_encoders:
+        encoder.head[-1].anchor.normal_()
+    assert torch.equal(model.step_1(*inputs).total, before)
+    assert not any("anchor" in name for name, _ in model.named_parameters())
+
+
+def test_a_ridge_member_needs_a_kernel_and_profiles():
+    config = TrainConfig.model_validate({"molecule_encoder": "gine", "ridge": 0.5, "shared_dim": 128})
+    with pytest.raises(RunError, match="needs molecule_encoder kernel or kernels, and profiles"):
+        build_model(config, ScreenFacts("profile", 4, 3, 2, ("a", "b")))
+    with pytest.raises(DsslBioError, match="cannot be divided among 3 members"):
+        checked({"members": 2, "ridge": 0.1, "shared_dim": 128}, TrainConfig, "test", DsslBioError)

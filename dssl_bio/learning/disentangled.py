@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from dssl_bio.config import Config
 from dssl_bio.learning.distributions import MAX_KAPPA, MIN_KAPPA, mean_resultant_length, sample_vmf, vmf_kl
-from dssl_bio.learning.losses.dependence import authors_orthogonality, cross_covariance
+from dssl_bio.learning.losses.dependence import authors_orthogonality, cross_covariance, scaled_orthogonality
 from dssl_bio.learning.losses.hsic import hsic
 from dssl_bio.learning.losses.infonce import infonce
 
@@ -21,8 +21,8 @@ vectors in step 2. `authors`: exactly the released loss, for reproduction."""
 
 MODALITIES = (0, 1)
 
-Penalty = Literal["cross_covariance", "hsic"]
-PENALTIES = {"cross_covariance": cross_covariance, "hsic": hsic}
+Penalty = Literal["cross_covariance", "hsic", "orthogonality"]
+PENALTIES = {"cross_covariance": cross_covariance, "hsic": hsic, "orthogonality": scaled_orthogonality}
 
 
 class SharedObjective(Config):
@@ -47,8 +47,8 @@ class SpecificObjective(Config):
     """Step 2: L = sum over modalities of InfoNCE on [specific; other's shared] + lambda * dependence on the own shared.
 
     In `nats` the dependence is `cross_covariance` or `hsic`, which also sees dependence without correlation (both 0
-    for independent, 1 for identical codes, at any minibatch size); in `authors` it is always
-    `authors_orthogonality`, whose floor grows as sqrt(N).
+    for independent, 1 for identical codes, at any minibatch size), or `orthogonality`, the authors' penalty over
+    sqrt(N), for comparison; in `authors` it is always `authors_orthogonality`, whose floor grows as sqrt(N).
     """
 
     lambda_: float = Field(1.0, ge=0, alias="lambda")

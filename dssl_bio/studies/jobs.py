@@ -48,6 +48,11 @@ class Job:
         return folder / JOBS / f"{self.key}.json"
 
 
+def device() -> str:
+    """Where a job computes: on the worker's GPU where the machine has any, otherwise on the processor."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def run_jobs(jobs: Sequence[Job], folder: Path, workers: int = 1, report: Report = silent) -> dict[str, dict[str, Any]]:
     """Results of all jobs by their key; those already in the folder with the same settings are not run again.
 
@@ -89,7 +94,11 @@ def _each(jobs: Sequence[Job], folder: Path, workers: int) -> Any:
             yield job, _run(job, folder)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=_start_worker) as pool:
+    workers = min(workers, len(jobs))
+    numbers = context.Queue()
+    for number in range(workers):
+        numbers.put(number)
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(numbers,)) as pool:
         futures = {pool.submit(_run, job, folder): job for job in jobs}
         try:
             for future in as_completed(futures):
@@ -102,9 +111,12 @@ def _each(jobs: Sequence[Job], folder: Path, workers: int) -> Any:
             raise
 
 
-def _start_worker() -> None:
+def _start_worker(numbers: "multiprocessing.Queue[int]") -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # an interruption ends a worker without a traceback
     torch.set_num_threads(1)
+    number, gpus = numbers.get(), torch.cuda.device_count()
+    if gpus:  # workers take turns over the GPUs
+        torch.cuda.set_device(number % gpus)
 
 
 def _run(job: Job, folder: Path) -> dict[str, Any]:
@@ -112,5 +124,5 @@ def _run(job: Job, folder: Path) -> dict[str, Any]:
     result = job.function(job.settings, folder)
     result["seconds"] = round(time.perf_counter() - started, 2)
     write_json(job.path(folder), {"key": job.key, "dssl_bio": __version__, "torch": torch.__version__,
-                                  "settings": job.settings, "result": result})
+                                  "device": device(), "settings": job.settings, "result": result})
     return result

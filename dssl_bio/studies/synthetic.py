@@ -2,18 +2,23 @@
 
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from dssl_bio.config import Config
 from dssl_bio.studies.jobs import Job, Report, run_jobs, silent
 from dssl_bio.studies.result import StudyResult
-from dssl_bio.studies.synthetic_jobs import specific_and_probe, train_and_probe
+from dssl_bio.studies.synthetic_jobs import linear_ceilings, specific_and_probe, train_and_probe
 
 Part = Literal["beta", "lambda", "penalty", "methods"]
 PARTS: tuple[Part, ...] = ("beta", "lambda", "penalty", "methods")
 
+NotNegative = Annotated[float, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0)]
+
+PENALTIES = ("cross_covariance", "hsic", "orthogonality")
+PENALTY_LAMBDAS = (0.1, 1.0, 10.0)
 SPECIFIC_BETA = 0.1
 NOISE = 0.5
 BETA_IN_NATS = 951.70
@@ -27,11 +32,11 @@ class SyntheticConfig(Config):
     epochs: int = Field(15, ge=1)
     specific_epochs: int = Field(10, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
-    seeds: tuple[int, ...] = (0, 1, 2)
-    betas: tuple[float, ...] = (0.0, 0.1, 1.0, 10.0, 100.0, 1000.0)
-    lambdas: tuple[float, ...] = (0.0, 0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
+    seeds: tuple[Seed, ...] = Field((0, 1, 2), min_length=1)
+    betas: tuple[NotNegative, ...] = (0.0, 0.1, 1.0, 10.0, 100.0, 1000.0)
+    lambdas: tuple[NotNegative, ...] = (0.0, 0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
     parts: tuple[Part, ...] = PARTS
-    noises: tuple[float, ...] = (0.0,)
+    noises: tuple[NotNegative, ...] = (0.0,)
 
     @classmethod
     def full(cls, **others: Any) -> "SyntheticConfig":
@@ -52,6 +57,7 @@ def synthetic_jobs(config: SyntheticConfig) -> list[Job]:
     """All jobs of the study; those that read a step-1 model name the job that keeps it."""
     jobs: dict[str, Job] = {}
     for noise in config.noises:
+        _add(jobs, Job(ceilings_key(noise), linear_ceilings, {"n": config.n, "noise": noise}))
         if "beta" in config.parts:
             for beta in config.betas:
                 for seed in config.seeds:
@@ -65,8 +71,8 @@ def synthetic_jobs(config: SyntheticConfig) -> list[Job]:
         if "penalty" in config.parts:
             first = _step_1(config, noise, SPECIFIC_BETA, config.seeds[0], "nats")
             _add(jobs, first)
-            for penalty in ("cross_covariance", "hsic"):
-                for lambda_ in (0.1, 1.0, 10.0):
+            for penalty in PENALTIES:
+                for lambda_ in PENALTY_LAMBDAS:
                     for seed in config.seeds:
                         _add(jobs, _step_2(config, noise, first, lambda_, penalty, seed, "nats"))
         if "methods" in config.parts:
@@ -84,7 +90,7 @@ def compared() -> list[tuple[str, str, dict[str, Any]]]:
     """
     ours = {"init": "small_normal", "chained_views": True}
     found: list[tuple[str, str, dict[str, Any]]] = []
-    for a, lambdas in ((1.0, (0.0, 0.001, 0.01, 1.0)), (10.0, (0.001, 0.01))):
+    for a, lambdas in ((0.1, (0.01,)), (1.0, (0.0, 0.001, 0.01, 1.0)), (10.0, (0.001, 0.01)), (100.0, (0.01,))):
         found += [(f"joint_opt a={a:g} lambda={x:g}", "joint_opt", {**ours, "a": a, "lambda": x}) for x in lambdas]
     found.append(("joint_opt released a=1 lambda=1", "joint_opt", {**ours, "layers": 3, "a": 1.0, "lambda": 1.0}))
     found += [(f"focal a=1 lambda={x:g}", "focal", {**ours, "a": 1.0, "lambda": x}) for x in (0.0, 1.0, 10.0)]
@@ -105,6 +111,11 @@ def _add(jobs: dict[str, Job], job: Job) -> None:
 
 def _budget(config: SyntheticConfig, seed: int) -> dict[str, Any]:
     return {"epochs": config.epochs, "learning_rate": config.learning_rate, "seed": seed}
+
+
+def ceilings_key(noise: float) -> str:
+    """Name of the job that probes the views and latents themselves."""
+    return f"noise-{noise:g}_ceilings"
 
 
 def step_1_key(noise: float, beta: float, seed: int, units: str) -> str:

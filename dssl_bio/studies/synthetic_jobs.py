@@ -7,17 +7,23 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 
 from dssl_bio.learning.collapse import CollapseWarning
 from dssl_bio.learning.methods import METHODS
 from dssl_bio.learning.two_view_method import TwoViewMethod
 from dssl_bio.learning.two_views import DisentangledSSL
+from dssl_bio.studies.jobs import device
 from dssl_bio.studies.synthetic_data import SyntheticPairs, synthetic_pairs
 
 MODELS = "models"
 MAX_ITERATIONS = 200
+KERNEL_ROWS = 2000
 
 Floats = NDArray[np.floating]
 
@@ -35,10 +41,10 @@ def train_and_probe(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
         warnings.simplefilter("ignore", CollapseWarning)
         if settings.get("keep"):
             model.prepare(x1, x2)
-            model.fit_step(1, x1, x2)
+            model.fit_step(1, x1, x2, device=device())
             model.save(folder / MODELS / settings["keep"])
         else:
-            model.fit(x1, x2, labels=pairs.labels[pairs.train, 1])
+            model.fit(x1, x2, labels=pairs.labels[pairs.train, 1], device=device())
     return {**readout(model, pairs, specific=not settings.get("keep")), "loss": _last(model)}
 
 
@@ -50,7 +56,7 @@ def specific_and_probe(settings: dict[str, Any], folder: Path) -> dict[str, Any]
     pairs = synthetic_pairs(settings["n"], settings["noise"])
     model = DisentangledSSL.load(folder / MODELS / settings["model"])
     model.renew_specific(settings["lambda"], settings["penalty"], settings["seed"])
-    model.fit_step(2, pairs.x1[pairs.train], pairs.x2[pairs.train])
+    model.fit_step(2, pairs.x1[pairs.train], pairs.x2[pairs.train], device=device())
     return {**readout(model, pairs, shared=False), "loss": _last(model)}
 
 
@@ -60,8 +66,9 @@ def readout(model: TwoViewMethod, pairs: SyntheticPairs, shared: bool = True, sp
     Shared codes of both views are joined, specific ones read apart, as the authors do.
 
     Returns:
-        accuracy: of "shared", "specific_1", "specific_2", three numbers each; cosine: mean over test pairs of the
-        shared codes' cosine; resultant_length: of the first view's shared directions.
+        accuracy: of "shared", "specific_1", "specific_2", three numbers each; r2: see `latent_r2`, of the first
+        specific code; cosine: mean over test pairs of the shared codes' cosine; resultant_length: of the first
+        view's shared directions.
     """
     codes = [model.read(modality, x) for modality, x in enumerate((pairs.x1, pairs.x2))]
     wanted: dict[str, Floats] = {}
@@ -70,6 +77,8 @@ def readout(model: TwoViewMethod, pairs: SyntheticPairs, shared: bool = True, sp
     if specific and codes[0][1].shape[1]:
         wanted |= {"specific_1": codes[0][1], "specific_2": codes[1][1]}
     result: dict[str, Any] = {"accuracy": {name: accuracies(code, pairs) for name, code in wanted.items()}}
+    if "specific_1" in wanted:
+        result["r2"] = latent_r2(wanted["specific_1"], pairs)
     if codes[0][0].shape == codes[1][0].shape:
         unit = [F.normalize(torch.as_tensor(code[0][pairs.test]), dim=1) for code in codes]
         result["cosine"] = float((unit[0] * unit[1]).sum(1).mean())
@@ -86,6 +95,36 @@ def accuracies(code: Floats, pairs: SyntheticPairs) -> list[float]:
             probe = LogisticRegression(max_iter=MAX_ITERATIONS).fit(code[pairs.train], label[pairs.train])
             found.append(float(probe.score(code[pairs.test], label[pairs.test])))
     return found
+
+
+def latent_r2(code: Floats, pairs: SyntheticPairs) -> dict[str, list[float]]:
+    """Share of the variance of the true latents that a code tells on test pairs.
+
+    Returns:
+        own (specific_1) and shared, each by ridge regression and by kernel ridge with a Gaussian kernel, which also
+        sees what is not linear.
+    """
+    train, width = pairs.train[:KERNEL_ROWS], code.shape[1]
+    readers = (Ridge(1.0), KernelRidge(alpha=0.01, kernel="rbf", gamma=0.1 / width))
+    found: dict[str, list[float]] = {}
+    for name, latent in (("own", pairs.specific_1), ("shared", pairs.shared)):
+        found[name] = []
+        for reader in readers:
+            fitted = make_pipeline(StandardScaler(), reader).fit(code[train], latent[train])
+            predicted = fitted.predict(code[pairs.test])
+            found[name].append(float(r2_score(latent[pairs.test], predicted, multioutput="variance_weighted")))
+    return found
+
+
+def linear_ceilings(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What linear probes read out of the views and of the true latents: no linear code of them can tell more.
+
+    Settings: n, noise.
+    """
+    pairs = synthetic_pairs(settings["n"], settings["noise"])
+    return {"balance": pairs.labels.mean(0).tolist(),
+            "accuracy": {name: accuracies(getattr(pairs, name), pairs)
+                         for name in ("x1", "x2", "specific_1", "shared", "specific_2")}}
 
 
 def _last(model: TwoViewMethod) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from dssl_bio.learning.disentangled import (
     specific_loss,
 )
 from dssl_bio.learning.distributions import mean_resultant_length
+from dssl_bio.learning.losses.dependence import authors_orthogonality, cross_covariance
+from dssl_bio.learning.losses.hsic import hsic
 
 
 class Conditioned(nn.Module):
@@ -137,11 +139,15 @@ def test_settings_outside_their_range_are_refused(wrong):
         SharedObjective(**wrong)
 
 
-def test_the_penalty_can_be_hsic():
+def test_each_penalty_is_that_of_unit_codes_and_leaves_the_contrast_alone():
     torch.manual_seed(0)
     views = [View(torch.randn(16, 5), torch.randn(16, 8)) for _ in range(4)]
     first, second = (views[0], views[1]), (views[2], views[3])
-    terms = {penalty: specific_loss(first, second, SpecificObjective(penalty=penalty)).terms
-             for penalty in ("cross_covariance", "hsic")}
-    assert terms["hsic"]["infonce"] == terms["cross_covariance"]["infonce"]
-    assert terms["hsic"]["dependence"] != terms["cross_covariance"]["dependence"]
+    functions = {"cross_covariance": cross_covariance, "hsic": hsic,
+                 "orthogonality": lambda c, s: authors_orthogonality(c, s) / 4}
+    terms = {penalty: specific_loss(first, second, SpecificObjective(penalty=penalty, **{"lambda": 3.0})).terms
+             for penalty in functions}
+    assert len({float(t["infonce"]) for t in terms.values()}) == 1
+    for penalty, function in functions.items():
+        expected = 3 * sum(function(F.normalize(v.shared), F.normalize(v.specific)) for v in views) / 2
+        assert torch.allclose(terms[penalty]["dependence"], expected, atol=1e-6)

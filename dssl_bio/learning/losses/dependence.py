@@ -19,6 +19,18 @@ def authors_orthogonality(shared: Tensor, specific: Tensor) -> Tensor:
     return (F.normalize(shared, dim=1).T @ F.normalize(specific, dim=1)).norm()
 
 
+def scaled_orthogonality(shared: Tensor, specific: Tensor) -> Tensor:
+    """The authors' penalty over sqrt(N): about 1, not 0, for independent isotropic codes, at any minibatch size.
+
+    For comparison with the other penalties under one objective; codes that are constant still give sqrt(N).
+
+    Args:
+        shared: (N, D).
+        specific: (N, E), row i from the same input.
+    """
+    return authors_orthogonality(shared, specific) / len(shared) ** 0.5
+
+
 def cross_covariance(shared: Tensor, specific: Tensor) -> Tensor:
     """Mean squared correlation of shared and specific coordinates, less what independence would give.
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dssl_bio.learning.losses.dependence import authors_orthogonality, cross_covariance
+from dssl_bio.learning.losses.dependence import authors_orthogonality, cross_covariance, scaled_orthogonality
 
 
 def _codes(n, dim=32, seed=0):
@@ -34,3 +34,8 @@ def test_cross_covariance_means_the_same_at_every_minibatch_size(n):
 def test_rows_that_do_not_match_are_refused():
     with pytest.raises(ValueError, match="shared has 4 rows, specific has 5"):
         cross_covariance(torch.ones(4, 2), torch.ones(5, 2))
+
+
+@pytest.mark.parametrize("n", [64, 256, 1024])
+def test_scaled_orthogonality_is_near_one_for_independent_codes_at_every_minibatch_size(n):
+    assert float(scaled_orthogonality(*_codes(n))) == pytest.approx(1, abs=0.1)

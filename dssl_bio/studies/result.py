@@ -87,6 +87,24 @@ class Interval:
         return f"{self.mean:.3f}" if math.isnan(self.half_width) else f"{self.mean:.3f} ±{self.half_width:.3f}"
 
 
+def bars(title: str, groups: dict[str, dict[str, Interval]], y: str, caption: str = "") -> Plot:
+    """Bars with intervals: a colour for each series, a group of bars for each label.
+
+    Args:
+        title: of the plot.
+        groups: for each label the value of each series it has.
+        y: what is measured.
+        caption: below the plot.
+    """
+    names = list(dict.fromkeys(name for values in groups.values() for name in values))
+    traces = []
+    for name in names:
+        known = {label: values[name] for label, values in groups.items() if name in values}
+        traces.append({"type": "bar", "name": name, "x": list(known), "y": [value.mean for value in known.values()],
+                       "error_y": {"array": [value.half_width if value.n > 1 else 0.0 for value in known.values()]}})
+    return Plot(title, traces, "", y, caption)
+
+
 def write_study(result: StudyResult, folder: Path) -> None:
     """Writes study.json and study.html, each whole or not at all."""
     write_json(folder / JSON, {

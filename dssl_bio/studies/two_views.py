@@ -2,9 +2,10 @@
 
 import os
 import warnings
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +18,18 @@ from sklearn.preprocessing import StandardScaler
 
 from dssl_bio.config import Config
 from dssl_bio.errors import ConfigError
+from dssl_bio.learning.augmentation import Augmentation
 from dssl_bio.learning.collapse import CollapseWarning
 from dssl_bio.learning.methods import METHODS
 from dssl_bio.learning.representation import unit_rows
-from dssl_bio.studies.jobs import Job, Report, run_jobs, silent
-from dssl_bio.studies.result import Cell, Interval, StudyResult, Table
+from dssl_bio.learning.two_view_method import EncoderFactory, TwoViewMethod
+from dssl_bio.studies.jobs import Job, Report, device, run_jobs, silent
+from dssl_bio.studies.result import Cell, Interval, StudyResult, Table, bars
 
 Floats = NDArray[np.floating]
 Views = tuple[Floats, Floats, NDArray[np.int64]]
 
+PARTS = ("shared", "specific", "both")
 WIKIPEDIA = Path("wikipedia") / "features.npz"
 SEMANTIC_MATCHING = (0.275, 0.242)
 """Published mAP, image to text and text to image, of class posteriors learned with labels."""
@@ -39,7 +43,7 @@ class TwoViewsConfig(Config):
     epochs: int = Field(40, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     minibatch: int = Field(128, ge=2)
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0, 1, 2), min_length=1)
     methods: tuple[str, ...] = tuple(METHODS)
     wikipedia: Path | None = None
 
@@ -80,7 +84,7 @@ def two_views_study(config: TwoViewsConfig, folder: Path, workers: int = 1, repo
     seconds = sum(result["seconds"] for result in results.values())
     found = StudyResult("two-views", config.model_dump(mode="json"), seconds=seconds)
     for name in data:
-        found.tables += _tables(name, config, results)
+        _report(found, name, config, results)
     if not config.wikipedia:
         found.findings.append("Wikipedia was not run: set DSSL_BIO_DATA to a folder that holds wikipedia/features.npz.")
     return found
@@ -99,32 +103,48 @@ def train_and_probe(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     scalers = [StandardScaler().fit(x) for x in (x1, x2)]
     train = [scaler.transform(x).astype(np.float32) for scaler, x in zip(scalers, (x1, x2), strict=True)]
     test = [scaler.transform(x).astype(np.float32) for scaler, x in zip(scalers, (t1, t2), strict=True)]
-    method = METHODS[settings["method"]]
     options: dict[str, Any] = {key: settings[key] for key in
                                ("dim", "hidden", "epochs", "learning_rate", "minibatch", "seed")}
-    if settings["method"].startswith("factorcl"):
-        options["critic_hidden"] = 64
-    if settings["method"] == "factorcl_sup":
-        options["n_classes"] = 10
-    model = method(method.Options.model_validate(options))
+    model = trained(settings["method"], options, train, y, n_classes=10)
+    codes = [[model.read(m, x[m]) for m in (0, 1)] for x in (train, test)]
+    raw = probe(np.hstack(train), y).score(np.hstack(test), u)
+    found = {"accuracy": probed(codes, (y, u)), "raw": float(raw),
+             "map_cosine": cross_modal_map(codes[1][0][0], codes[1][1][0], u),
+             "frequent": float(np.mean(u == np.bincount(y).argmax())),
+             "map_chance": float(np.mean([np.mean(u == label) for label in u]))}
+    both = [[np.hstack(code) for code in part] for part in codes]
+    for name, (fitted, tested) in {"semantic": ([c[0] for c in codes[0]], [c[0] for c in codes[1]]),
+                                   "semantic_both": both, "semantic_raw": (train, test)}.items():
+        posteriors = [probe(a, y).predict_proba(b) for a, b in zip(fitted, tested, strict=True)]
+        found[f"map_{name}"] = cross_modal_map(posteriors[0], posteriors[1], u)
+    return found
+
+
+def trained(name: str, options: dict[str, Any], views: Sequence[Floats], labels: NDArray[np.int64], n_classes: int = 2,
+            encoder: EncoderFactory | None = None, augment: Augmentation | None = None) -> TwoViewMethod:
+    """A method of METHODS by its name, trained on the device of the job; small critics, where it has any."""
+    critics = {"critic_hidden": 64} if name.startswith("factorcl") else {}
+    classes = {"n_classes": n_classes} if name == "factorcl_sup" else {}
+    method = METHODS[name]
+    model = method(method.Options.model_validate({**options, **critics, **classes}), encoder, augment)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)
-        model.fit(train[0], train[1], labels=y)
-    codes = [[model.read(m, x[m]) for m in (0, 1)] for x in (train, test)]
-    parts = {"shared": [np.hstack([c[0][0], c[1][0]]) for c in codes]}
+        return model.fit(views[0], views[1], labels=labels, device=device())
+
+
+def probed(codes: Sequence[Sequence[tuple[Floats, Floats]]], labels: tuple[NDArray[np.int64], NDArray[np.int64]]
+           ) -> dict[str, float]:
+    """Test accuracy of linear probes of the shared codes of both views, of the specific ones, and of both.
+
+    Args:
+        codes: of training and of test rows: for each view (shared, specific).
+        labels: classes of training and of test rows.
+    """
+    parts = {"shared": [np.hstack([view[0] for view in part]) for part in codes]}
     if codes[0][0][1].shape[1]:
-        parts["specific"] = [np.hstack([c[0][1], c[1][1]]) for c in codes]
+        parts["specific"] = [np.hstack([view[1] for view in part]) for part in codes]
         parts["both"] = [np.hstack(pair) for pair in zip(parts["shared"], parts["specific"], strict=True)]
-    accuracy = {name: probe(part[0], y).score(part[1], u) for name, part in parts.items()}
-    raw = probe(np.hstack(train), y).score(np.hstack(test), u)
-    of_raw = [probe(train[m], y).predict_proba(test[m]) for m in (0, 1)]
-    posteriors = [probe(codes[0][m][0], y).predict_proba(codes[1][m][0]) for m in (0, 1)]
-    cosine = [unit_rows(codes[1][m][0]) for m in (0, 1)]
-    return {"accuracy": {name: float(value) for name, value in accuracy.items()}, "raw": float(raw),
-            "map_cosine": cross_modal_map(cosine[0], cosine[1], u),
-            "map_semantic": cross_modal_map(posteriors[0], posteriors[1], u),
-            "map_semantic_raw": cross_modal_map(of_raw[0], of_raw[1], u),
-            "map_chance": float(np.mean([np.mean(u == label) for label in u]))}
+    return {name: float(probe(train, labels[0]).score(test, labels[1])) for name, (train, test) in parts.items()}
 
 
 def probe(code: Floats, y: NDArray[np.int64]) -> Any:
@@ -149,25 +169,45 @@ def mean_average_precision(scores: Floats, right: NDArray[np.bool_]) -> float:
     return float(((precision * hits).sum(1) / hits.sum(1)).mean())
 
 
-def _tables(name: str, config: TwoViewsConfig, results: dict[str, dict[str, Any]]) -> list[Table]:
+def _report(found: StudyResult, name: str, config: TwoViewsConfig, results: dict[str, dict[str, Any]]) -> None:
     probes: list[list[Cell]] = []
     retrieval: list[list[Cell]] = []
+    drawn: dict[str, dict[str, Interval]] = {}
     runs: list[dict[str, Any]] = []
+    known = SEMANTIC_MATCHING if name == "wikipedia" else (None, None)
     for method in config.methods:
         runs = [results[f"{name}_{method}_seed-{seed}"] for seed in config.seeds]
-        probes.append([method, *(str(Interval.of([run["accuracy"][part] for run in runs]))
-                                 if part in runs[0]["accuracy"] else None for part in ("shared", "specific", "both"))])
-        retrieval.append([method, *(str(Interval.of([run[kind][way] for run in runs]))
-                                    for kind in ("map_cosine", "map_semantic") for way in (0, 1))])
-    raw, chance = runs[0]["raw"], runs[0]["map_chance"]
-    found = [Table(f"{name}: accuracy of linear probes", ("method", "shared", "specific", "both"), probes,
-                   f"Codes of both views joined; raw features of both views: {raw:.3f}. Supervised FactorCL saw the "
-                   "labels. Mean over seeds and 95% interval (Student).")]
-    known = (f" Published semantic matching {SEMANTIC_MATCHING[0]} and {SEMANTIC_MATCHING[1]}."
-             if name == "wikipedia" else "")
-    matching = runs[0]["map_semantic_raw"]
-    found.append(Table(f"{name}: cross-modal mAP by class",
-                       ("method", "cosine 1 to 2", "2 to 1", "class posteriors 1 to 2", "2 to 1"), retrieval,
-                       f"Chance {chance:.3f}; semantic matching on raw features here {matching[0]:.3f} and "
-                       f"{matching[1]:.3f}.{known}"))
-    return found
+        drawn[method] = {part: Interval.of([run["accuracy"][part] for run in runs]) for part in PARTS
+                         if part in runs[0]["accuracy"]}
+        probes.append([method, *(str(drawn[method][part]) if part in drawn[method] else None for part in PARTS)])
+        kinds = {kind: [Interval.of([run[f"map_{kind}"][way] for run in runs]) for way in (0, 1)]
+                 for kind in ("cosine", "semantic", "semantic_both")}
+        retrieval.append([method, *(str(value) for values in kinds.values() for value in values),
+                          *(None if to is None else value.mean - to
+                            for value, to in zip(kinds["semantic"], known, strict=True))])
+    raw, chance, matching = runs[0]["raw"], runs[0]["map_chance"], runs[0]["map_semantic_raw"]
+    probes += [["raw features of both views", None, None, raw], ["most frequent class", *(runs[0]["frequent"],) * 3]]
+    found.tables.append(Table(
+        f"{name}: accuracy of linear probes", ("method", *PARTS), probes,
+        "Codes of both views joined. Supervised FactorCL saw the labels. Mean over seeds and 95% interval (Student)."))
+    away = [None if to is None else value - to for value, to in zip(matching, known, strict=True)]
+    retrieval += [["raw features", None, None, *matching, None, None, *away],
+                  ["chance", *(chance,) * 6, *(None if to is None else chance - to for to in known)]]
+    if name == "wikipedia":
+        retrieval.append(["semantic matching, reference", None, None, *known, None, None, 0.0, 0.0])
+    found.tables.append(Table(
+        f"{name}: cross-modal mAP by class",
+        ("method", "cosine 1 to 2", "2 to 1", "class posteriors of shared 1 to 2", "2 to 1", "of both 1 to 2", "2 to 1",
+         "shared less reference 1 to 2", "2 to 1"), retrieval,
+        ("View 1 is the image, view 2 the text. " if name == "wikipedia" else "View 1 is the left half. ")
+        + "Cosine: nothing is told about classes. Class posteriors: a linear probe of each view's codes, trained with "
+          "the labels of the training part, as semantic matching does on raw features."))
+    found.plots.append(bars(f"{name}: accuracy of linear probes", drawn, "accuracy",
+                            "95% intervals over seeds."))
+    best = max(drawn, key=lambda method: max(value.mean for value in drawn[method].values()))
+    ours = drawn.get("disentangled")
+    if ours is not None:
+        found.findings.append(
+            f"{name}: DisentangledSSL shared {ours['shared']}, specific {ours['specific']}, both {ours['both']}; the "
+            f"highest mean of any code is of {best} ({max(value.mean for value in drawn[best].values()):.3f}); raw "
+            f"features {raw:.3f}.")

@@ -38,10 +38,29 @@ def test_halves_of_digits_are_halves():
 def test_study_reports_every_part_above_chance(tmp_path):
     config = TwoViewsConfig(epochs=6, seeds=(0,), methods=("disentangled", "clip"))
     found = two_views_study(config, tmp_path)
-    ours, clip = found.tables[0].rows
+    ours, clip, raw, frequent = found.tables[0].rows
     assert all(float(str(cell)) > 0.5 for cell in ours[1:])
     assert clip[2] is None
-    assert "Wikipedia was not run" in found.findings[0]
+    assert raw[3] > 0.8 and frequent[1] == pytest.approx(0.1, abs=0.02)
+    assert [label for label, *_ in found.tables[1].rows] == ["disentangled", "clip", "raw features", "chance"]
+    assert "Wikipedia was not run" in found.findings[-1]
+
+
+def test_wikipedia_stands_beside_the_published_semantic_matching(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for part, n in (("tr", 300), ("te", 100)):
+        y = rng.integers(0, 10, n)
+        arrays |= {f"y_{part}": y + 1, f"I_{part}": np.eye(10)[y] + 0.3 * rng.normal(size=(n, 10)),
+                   f"T_{part}": np.eye(10)[y] + 0.3 * rng.normal(size=(n, 10))}
+    np.savez(tmp_path / "features.npz", **arrays)
+    config = TwoViewsConfig(epochs=2, seeds=(0, 1), methods=("random_projection",), wikipedia=tmp_path / "features.npz")
+    found = two_views_study(config, tmp_path / "out")
+    table = found.tables[3]
+    assert table.title == "wikipedia: cross-modal mAP by class"
+    raw = next(row for row in table.rows if row[0] == "raw features")
+    assert raw[3] > 0.5 and raw[7] == pytest.approx(raw[3] - 0.275) and raw[8] == pytest.approx(raw[4] - 0.242)
+    assert len(found.plots) == 2
 
 
 def test_a_file_of_other_arrays_is_refused(tmp_path):

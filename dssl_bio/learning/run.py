@@ -115,31 +115,29 @@ def embed_molecules(model: DisentangledModel, molecules: Sequence[Molecule], nee
     return embed_inputs(model, parts)
 
 
-def embed_inputs(model: DisentangledModel, parts: Sequence[MoleculeInputs]) -> SharedSpecific:
-    """Representations of featurised molecules."""
+def embed_inputs(model: DisentangledModel, parts: Sequence[MoleculeInputs], *, specific: bool = True) -> SharedSpecific:
+    """Representations of featurised molecules; without `specific` that part has no columns and costs nothing."""
     model.eval()
     device = next(model.parameters()).device
-    shared, specific = [], []
+    pieces = [np.zeros((0, dim), np.float32) for dim in _dims(model, MOLECULE, specific)]
     with torch.inference_mode():
         for part in parts:
             for start in range(0, len(part), CHUNK):
                 batch = part.batch(range(start, min(start + CHUNK, len(part)))).to(device)
-                shared.append(model.shared(MOLECULE, batch).cpu())
-                specific.append(model.specific(MOLECULE, batch).cpu())
-    if not shared:
-        return SharedSpecific(*(np.zeros((0, dim), np.float32) for dim in _dims(model, MOLECULE)))
-    return SharedSpecific(torch.cat(shared).numpy(), torch.cat(specific).numpy())
+                embedded = _both(model, MOLECULE, batch, specific)
+                pieces = [np.concatenate([piece, new]) for piece, new in zip(pieces, embedded, strict=True)]
+    return SharedSpecific(*pieces)
 
 
 def embed_phenotypes(model: DisentangledModel, phenotypes: Phenotypes, rows: NDArray[np.int64],
-                     membership: NDArray[np.int64],
-                     progress: Callable[[int, int], None] | None = None) -> SharedSpecific:
-    """Mean direction of the representations of each entry's inputs."""
+                     membership: NDArray[np.int64], progress: Callable[[int, int], None] | None = None, *,
+                     specific: bool = True) -> SharedSpecific:
+    """Mean direction of the representations of each entry's inputs; `specific` as for `embed_inputs`."""
     model.eval()
     device = next(model.parameters()).device
     fast = bf16_helps(device)
     n_entries = int(membership.max(initial=-1)) + 1
-    sums = [np.zeros((n_entries, dim)) for dim in _dims(model, PHENOTYPE)]
+    sums = [np.zeros((n_entries, dim)) for dim in _dims(model, PHENOTYPE, specific)]
     waiting: list[tuple[Tensor, NDArray[np.int64]]] = []
 
     def embed_waiting() -> None:
@@ -149,8 +147,8 @@ def embed_phenotypes(model: DisentangledModel, phenotypes: Phenotypes, rows: NDA
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=inputs.ndim == 4 and fast):
             for start in range(0, len(inputs), CHUNK):
                 batch, owners = inputs[start:start + CHUNK].to(device), numbers[start:start + CHUNK]
-                for which, embed in enumerate((model.shared, model.specific)):
-                    np.add.at(sums[which], owners, embed(PHENOTYPE, batch).float().cpu().numpy())
+                for total, embedded in zip(sums, _both(model, PHENOTYPE, batch, specific), strict=True):
+                    np.add.at(total, owners, embedded)
 
     done = 0
     for inputs, numbers in phenotypes.chunks(rows, membership):
@@ -163,6 +161,15 @@ def embed_phenotypes(model: DisentangledModel, phenotypes: Phenotypes, rows: NDA
     if waiting:
         embed_waiting()
     return SharedSpecific(unit_rows(sums[0]), unit_rows(sums[1]))
+
+
+def _both(model: DisentangledModel, modality: int, batch: Any, specific: bool) -> tuple[NDArray[np.float32], ...]:
+    """Shared and specific vectors of a minibatch, the latter without columns when they are not wanted."""
+    if not specific:
+        shared = model.shared(modality, batch).float().cpu().numpy()
+        return shared, shared[:, :0]
+    view = model.view(modality, batch)
+    return view.shared.float().cpu().numpy(), view.specific.float().cpu().numpy()
 
 
 def write_model(folder: Path, model: DisentangledModel, config: TrainConfig, facts: ScreenFacts) -> None:
@@ -188,6 +195,7 @@ def read_model(folder: Path) -> tuple[TrainConfig, ScreenFacts, DisentangledMode
     return config, facts, model.eval()
 
 
-def _dims(model: DisentangledModel, modality: int) -> list[int]:
+def _dims(model: DisentangledModel, modality: int, specific: bool) -> list[int]:
     encoders = (model.shared_encoders[modality], model.specific_encoders[modality])
-    return [int(encoder.head[-1].out_features) for encoder in encoders]  # type: ignore[union-attr, index]
+    shared_dim, specific_dim = (int(encoder.head[-1].out_features) for encoder in encoders)  # type: ignore[union-attr, index]
+    return [shared_dim, specific_dim if specific else 0]

@@ -49,8 +49,8 @@ class ValidationSet:
 
     def reciprocal_rank(self, model: DisentangledModel) -> float:
         """MRR of the molecules' own entries by the shared representation."""
-        queries = embed_inputs(model, [self.molecules]).shared
-        gallery = embed_phenotypes(model, self.phenotypes, self.rows, self.membership).shared
+        queries = embed_inputs(model, [self.molecules], specific=False).shared
+        gallery = embed_phenotypes(model, self.phenotypes, self.rows, self.membership, specific=False).shared
         right = np.arange(len(queries))[:, None] == self.owner[None, :]
         return float(np.mean(1 / ranks_of_best(queries @ gallery.T, right)))
 

@@ -12,7 +12,8 @@ from dssl_bio.learning.inputs import MoleculeBatch
 class GineTrunk(nn.Module):
     """Graph isomorphism network with bond features (Hu et al., ICLR 2020, arXiv 1905.12265), residual, pre-normalised.
 
-    The graph's features are mean, maximum and scaled sum over atoms, from the last layer.
+    The graph's features are mean, maximum and sum over atoms, from the last layer, standardised by the statistics of
+    training minibatches (constants in evaluation mode).
     """
 
     needs = frozenset({"graph"})
@@ -27,6 +28,7 @@ class GineTrunk(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
         self.last_norm = nn.LayerNorm(hidden)
+        self.standardised = nn.BatchNorm1d(self.out_features, affine=False)
 
     def forward(self, molecules: MoleculeBatch) -> Tensor:
         """(N, 3 * hidden) features of N molecules."""
@@ -38,7 +40,5 @@ class GineTrunk(nn.Module):
             h = h + self.dropout(convolution(norm(h), graph.edge_index, graph.edge_attr))
         h = self.last_norm(h)
         size = graph.num_graphs
-        # The sum tells sizes apart; its scale is kept near that of the mean for molecules of about 25 atoms.
-        pooled = (global_mean_pool(h, graph.batch, size), global_max_pool(h, graph.batch, size),
-                  global_add_pool(h, graph.batch, size) / 25)
-        return torch.cat(pooled, dim=1)
+        pools = (global_mean_pool, global_max_pool, global_add_pool)  # the sum tells sizes apart
+        return self.standardised(torch.cat([pool(h, graph.batch, size) for pool in pools], dim=1))

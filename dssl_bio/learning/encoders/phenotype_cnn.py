@@ -22,23 +22,26 @@ class Block(nn.Module):
 
 
 class CnnTrunk(nn.Module):
-    """Residual blocks over a tile, then mean and standard deviation over places.
+    """Residual blocks over a tile, then mean and standard deviation over places, standardised.
 
-    The standard deviation keeps what a mean over many cells washes out. GroupNorm has no running statistics:
-    a frozen encoder is constant, and a tile's features do not depend on its minibatch.
+    The standard deviation keeps what a mean over many cells washes out. Inside, GroupNorm: a site's features do not
+    depend on its minibatch. What leaves is standardised by the statistics of training minibatches, because wells
+    differ by a small part of what all wells have in common, and a head cannot see that part otherwise; in evaluation
+    mode, which frozen encoders stay in, those statistics are constants.
     """
 
     def __init__(self, channels: int = 5, width: int = 32, blocks: int = 3):
         super().__init__()
         widths = [width * 2 ** min(i + 1, 2) for i in range(blocks)]
-        # A strided stem: two thirds of the time went into the first two resolutions, for no better retrieval.
+        # A stem of stride 4: the full resolution would cost two thirds of the time.
         self.stem = nn.Conv2d(channels, width, 7, stride=4, padding=3)
         self.blocks = nn.Sequential(*(Block(a, b) for a, b in zip([width, *widths], widths, strict=False)))
         self.out_features = 2 * widths[-1] + 2 * channels
+        self.standardised = nn.BatchNorm1d(self.out_features, affine=False)
 
     def forward(self, tiles: Tensor) -> Tensor:
         """(N, out_features) features of tiles (N, C, H, W), scaled to about [0, 1]."""
         h = self.blocks(self.stem(tiles.contiguous(memory_format=torch.channels_last) - 0.25)).flatten(2)
         raw = tiles.flatten(2)  # brightness and contrast by channel, which normalised feature maps lose
-        parts = [h.mean(2), h.float().var(2).clamp_min(1e-6).sqrt(), 4 * raw.mean(2), 4 * raw.std(2)]
-        return torch.cat([part.float() for part in parts], dim=1)
+        parts = [h.mean(2), h.float().var(2).clamp_min(1e-6).sqrt(), raw.mean(2), raw.std(2)]
+        return self.standardised(torch.cat([part.float() for part in parts], dim=1))

@@ -1,10 +1,12 @@
 """`dssl-bio`: the list of commands, and how an error reaches the user."""
 
+import signal
+
 import typer
 
 from dssl_bio import __version__
 
-from . import benchmark, evaluate, index, ingest, manifest, retrieve, serve, simulate, study, train
+from . import benchmark, demo, evaluate, index, ingest, manifest, retrieve, serve, simulate, study, train
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Molecule-phenotype retrieval.")
 
@@ -22,6 +24,7 @@ def options(
     """Molecule-phenotype retrieval: what will this molecule do to cells, and what have we seen that looks like it?"""
 
 
+app.command()(demo.demo)
 app.command()(simulate.simulate)
 app.add_typer(manifest.app, name="manifest")
 app.command()(ingest.ingest)
@@ -36,4 +39,7 @@ app.add_typer(study.app, name="study")
 
 def main() -> None:
     """Entry point of the command line."""
-    app()
+    try:
+        app()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: Ctrl-C while Python ends would only show a traceback

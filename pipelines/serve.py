@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,15 @@ def serve(
 
     Example: dssl-bio serve bundles/mine
     """
+    return serve_bundles(bundles, port, host, no_browser, reporter(quiet))
+
+
+def serve_bundles(bundles: list[Path], port: int | None, host: str, no_browser: bool,
+                  report: Callable[[str], None]) -> int:
+    """Serves until Ctrl-C; the exit status."""
     from dssl_bio.artefact import read_record
     from dssl_bio.errors import DsslBioError
 
-    report = reporter(quiet)
     for bundle in bundles:
         read_record(bundle, "bundle")
     if port is None:

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from dssl_bio.evaluation.division import Division, divide
 from dssl_bio.evaluation.features import well_profiles
 from dssl_bio.evaluation.folds import FOLD, split_of_fold
 from dssl_bio.evaluation.heldout import DIRECTIONS
-from dssl_bio.evaluation.learned import TrainingContext
+from dssl_bio.evaluation.learned import DisentangledRun, TrainedMethod, TrainingContext
 from dssl_bio.evaluation.methods import Vectors
 from dssl_bio.evaluation.truth import true_activity
+from dssl_bio.learning.choice import AUTO
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.phenotypes import modalities, phenotypes_of
 from dssl_bio.learning.representation import unit_rows
@@ -110,8 +111,10 @@ def run_benchmark(screen: Screen, folds: pd.DataFrame, options: BenchmarkOptions
         folds.to_parquet(temporary)
     if modality not in screen.profiles:
         _keep_image_profiles(screen, modality, options.config, folder)
-    jobs = [_job(screen, folds, options, modality, name, fold, seed)
-            for fold in sorted(folds[FOLD].unique()) for name in methods
+    numbers = [int(fold) for fold in sorted(folds[FOLD].unique())]
+    configs, choices = _resolved(screen, folds, options, modality, methods, folder, workers, report)
+    jobs = [_job(screen, folds, replace(options, config=configs[fold]), modality, name, fold, seed)
+            for fold in numbers for name in methods
             for seed in (options.seeds if method_class(name).seeded else options.seeds[:1])]
     results = run_jobs(jobs, folder, workers, report)
     failed = {name: texts for name in methods if (texts := _failures(jobs, results, name))}
@@ -126,8 +129,33 @@ def run_benchmark(screen: Screen, folds: pd.DataFrame, options: BenchmarkOptions
     facts = {"seconds": {name: round(sum(results[job.key]["seconds"] for job in done
                                          if job.settings["method"] == name), 1) for name in methods},
              "training": {job.key: results[job.key]["metrics"] for job in done if results[job.key].get("metrics")},
-             "left_out": failed, "modality": modality}
+             "left_out": failed, "modality": modality, "encoder_choice": choices}
     return [*placed, *ensembles(placed)], facts
+
+
+def _resolved(screen: Screen, folds: pd.DataFrame, options: BenchmarkOptions, modality: str, methods: Sequence[str],
+              folder: Path, workers: int, report: Report) -> tuple[dict[int, TrainConfig], dict[str, list[str]]]:
+    """The training configuration of every fold, and how its encoder was chosen: once, for all seeds and methods."""
+    numbers = [int(fold) for fold in sorted(folds[FOLD].unique())]
+    trained = any(issubclass(method_class(name), TrainedMethod) for name in methods)
+    if options.config.molecule_encoder != AUTO or not trained:
+        return dict.fromkeys(numbers, options.config), {}
+    jobs = []
+    for fold in numbers:
+        job = _job(screen, folds, options, modality, "dssl", fold, 0)
+        jobs.append(Job(f"choice-fold{fold}", choose_encoder, job.settings))
+    results = run_jobs(jobs, folder, workers, report)
+    configs = {fold: checked(results[f"choice-fold{fold}"]["config"], TrainConfig, "benchmark") for fold in numbers}
+    return configs, {f"fold {fold}": results[f"choice-fold{fold}"]["lines"] for fold in numbers}
+
+
+def choose_encoder(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """One job: chooses the encoder of a fold by a trial on its training molecules."""
+    division, context = _division_and_context(settings, folder)
+    config, lines = DisentangledRun(context).resolved(division)
+    keep = {name: value for name, value in context.config.model_dump(mode="json", by_alias=True).items()
+            if name in ("split", "seed", "modality", "train_where", "step_2")}
+    return {"config": {**config.model_dump(mode="json", by_alias=True), **keep}, "lines": lines}
 
 
 def division_of(screen: Screen, folds: pd.DataFrame, fold: int, options: BenchmarkOptions, folder: Path) -> Division:
@@ -166,7 +194,7 @@ def read_vectors(folder: Path, key: str) -> Vectors:
 def _job(screen: Screen, folds: pd.DataFrame, options: BenchmarkOptions, modality: str, name: str, fold: int,
          seed: int) -> Job:
     config = options.config.model_dump(mode="json", by_alias=True)
-    trained = hasattr(method_class(name), "changes")
+    trained = issubclass(method_class(name), TrainedMethod)
     part = pd.util.hash_pandas_object(folds, index=False).sum()
     settings = {"screen": str(screen.folder), "screen_id": screen.id, "folds": str(part), "method": name,
                 "fold": int(fold), "seed": int(seed), "modality": modality, "mode": options.mode,
@@ -177,12 +205,8 @@ def _job(screen: Screen, folds: pd.DataFrame, options: BenchmarkOptions, modalit
 
 def place(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """One job: fits one method to one fold, writes its vectors; a method that cannot run says why."""
-    screen, folds = _opened(settings["screen"], settings["screen_id"], str(folder), settings["folds"])
-    config = checked(settings["config"], TrainConfig, "benchmark") if settings["config"] else TrainConfig()
-    options = BenchmarkOptions((), config=config, mode=settings["mode"], modality=settings["modality"],
-                               train_where=settings["train_where"], gallery_where=settings["gallery_where"])
-    division = division_of(screen, folds, settings["fold"], options, folder)
-    method = made(settings["method"], TrainingContext(config, settings["modality"], settings["train_where"]))
+    division, context = _division_and_context(settings, folder)
+    method = made(settings["method"], context)
     try:
         vectors = method.vectors(division, settings["seed"])
     except DsslBioError as cause:
@@ -193,6 +217,15 @@ def place(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
                    "entries": np.ascontiguousarray(vectors.entries, np.float32)}, temporary)
     metrics = getattr(method, "metrics", {})
     return {"metrics": json.loads(json.dumps(metrics))} if metrics else {}
+
+
+def _division_and_context(settings: dict[str, Any], folder: Path) -> tuple[Division, TrainingContext]:
+    screen, folds = _opened(settings["screen"], settings["screen_id"], str(folder), settings["folds"])
+    config = checked(settings["config"], TrainConfig, "benchmark") if settings["config"] else TrainConfig()
+    options = BenchmarkOptions((), config=config, mode=settings["mode"], modality=settings["modality"],
+                               train_where=settings["train_where"], gallery_where=settings["gallery_where"])
+    context = TrainingContext(config, settings["modality"], settings["train_where"])
+    return division_of(screen, folds, settings["fold"], options, folder), context
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ import pandas as pd
 from dssl_bio.evaluation.division import Division
 from dssl_bio.evaluation.methods import Method, Vectors
 from dssl_bio.learning.config import TrainConfig
-from dssl_bio.learning.fit import train
+from dssl_bio.learning.fit import resolve, train
 from dssl_bio.learning.run import Run
 from dssl_bio.vocabulary import MOLECULE_ID
 
@@ -50,17 +50,24 @@ class TrainedMethod(Method):
         values["seed"], values["modality"] = seed, self.context.modality
         values["train_where"] = self.context.train_where
         values["split"] = {**values["split"], "method": "folds", "file": str(folds), "key": MOLECULE_ID, "test_fold": 1}
+        if values["step_1"]["keep"] == "last":
+            values["split"]["fractions"] = (1.0, 0.0, 0.0)  # nothing is decided by validation: all may be learnt from
         for section, change in {**NOT_TRAINED, **self.changes}.items():
             values[section] = {**values[section], **change} if isinstance(change, dict) else change
         return TrainConfig.model_validate(values)
 
+    def resolved(self, division: Division) -> tuple[TrainConfig, list[str]]:
+        """The context's configuration with an encoder chosen on the division's training molecules, and the figures."""
+        lines: list[str] = []
+        with tempfile.TemporaryDirectory(prefix="dssl-bio-") as temporary:
+            config = self.config(_written(division, Path(temporary)), seed=0)
+            found = resolve(division.screen, config, lines.append)
+        return found, lines
+
     def vectors(self, division: Division, seed: int) -> Vectors:
         """Trains a Run on the division's training molecules and embeds everything with it."""
         with tempfile.TemporaryDirectory(prefix="dssl-bio-") as temporary:
-            folds = Path(temporary) / "folds.parquet"
-            molecules = division.molecules
-            pd.DataFrame({"molecule": molecules[MOLECULE_ID], "fold": molecules["held_out"].astype(int),
-                          "block": molecules["group"].astype(str)}).to_parquet(folds)
+            folds = _written(division, Path(temporary))
             folder = Path(temporary) / "run"
             self.metrics = train(division.screen, self.config(folds, seed), folder, report=lambda line: None)
             run = Run.open(folder, check=False)
@@ -69,6 +76,14 @@ class TrainedMethod(Method):
             found = run.embed_wells(run.phenotypes(division.screen), division.rows, division.membership).shared
             entries[:len(found)] = found
         return Vectors(placed, entries)
+
+
+def _written(division: Division, folder: Path) -> Path:
+    """The division as a folds file: fold 1 is held out."""
+    path, molecules = folder / "folds.parquet", division.molecules
+    pd.DataFrame({"molecule": molecules[MOLECULE_ID], "fold": molecules["held_out"].astype(int),
+                  "block": molecules["group"].astype(str)}).to_parquet(path)
+    return path
 
 
 class DisentangledRun(TrainedMethod):

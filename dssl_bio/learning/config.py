@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 from dssl_bio.config import Config
 from dssl_bio.learning.disentangled import SharedObjective, SpecificObjective
 
-MoleculeEncoder = Literal["gine", "kernel", "kernels", "hybrid"]
+MoleculeEncoder = Literal["auto", "gine", "kernel", "kernels", "hybrid"]
+"""`auto` is chosen by validation on the screen (see `choice`), with what goes with it."""
 
 
 class SplitConfig(Config):
@@ -42,13 +43,18 @@ class SplitConfig(Config):
 
 
 class StepConfig(Config):
-    """Optimisation of one step: AdamW with a cosine schedule over the epochs; with 0 epochs the step is left out."""
+    """Optimisation of one step: AdamW with a cosine schedule over the epochs; with 0 epochs the step is left out.
+
+    Step 1 keeps the weights of the epoch with the best validation MRR, or of the last one: with a few dozen molecules
+    to validate on, the best epoch is mostly luck.
+    """
 
     epochs: int = Field(30, ge=0)
     batch_size: int = Field(128, ge=4)
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-2, ge=0)
     patience: int = Field(10, ge=1)
+    keep: Literal["best", "last"] = "best"
 
 
 class GineConfig(Config):
@@ -89,7 +95,7 @@ class TrainConfig(Config):
     seed: int = 0
     modality: str = Field("auto", description="`images` or a profile modality of the screen; auto takes images first")
     train_where: str | None = Field(None, description="filter expression: wells used in training and validation")
-    molecule_encoder: MoleculeEncoder = "hybrid"
+    molecule_encoder: MoleculeEncoder = "auto"
     shared_dim: int = Field(128, ge=2)
     specific_dim: int = Field(64, ge=2)
     members: int = Field(1, ge=1, description="heads of the shared encoders, an ensemble in one model")

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,26 +17,38 @@ from numpy.typing import NDArray
 
 from dssl_bio.artefact import checksum, read_record, seal, write_json
 from dssl_bio.chem.standardize import Molecule
+from dssl_bio.config import checked
 from dssl_bio.errors import RunError
+from dssl_bio.evaluation.metrics import ranks_of_best
+from dssl_bio.learning.choice import AUTO, TRIAL_SHARE, choose, recipes_for
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.data import Pairs
 from dssl_bio.learning.encoders.molecule_kernels import KernelsTrunk
 from dssl_bio.learning.inputs import MoleculeInputs
 from dssl_bio.learning.model import ScreenFacts, build_model, kernels_of, molecule_needs, scalers_of
-from dssl_bio.learning.partition import SPLIT, partition
+from dssl_bio.learning.partition import GROUP, SPLIT, partition
 from dssl_bio.learning.phenotypes import ImagePhenotypes, ProfilePhenotypes, modalities, phenotypes_of
 from dssl_bio.learning.precision import bf16_helps
 from dssl_bio.learning.ridge import fit_ridge
-from dssl_bio.learning.run import CONFIG, MOLECULE_TABLE, SPLIT_TABLE, write_model
+from dssl_bio.learning.run import (
+    CONFIG,
+    MOLECULE_TABLE,
+    SPLIT_TABLE,
+    embed_inputs,
+    embed_phenotypes,
+    write_model,
+)
 from dssl_bio.learning.training import ValidationSet, remove_state, train_step
 from dssl_bio.screens.entries import ENTRY_KEY, entries_of
 from dssl_bio.screens.expressions import parse
 from dssl_bio.screens.screen import Screen
+from dssl_bio.screens.splits import split_by_group
 from dssl_bio.vocabulary import INCHIKEY, MOLECULE_ID, SMILES
 
 logger = logging.getLogger(__name__)
 
 MIN_MOLECULES = 8
+MIN_TRIAL_GROUPS, MIN_TRIAL_MOLECULES = 8, 60
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,7 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
         RunError: too few molecules, nothing to resume, or another configuration than the one to resume.
     """
     work = _workplace(folder, config, screen, resume)
+    config = _resolved_once(screen, config, work, report)
     material = prepare(screen, config)
     torch.manual_seed(config.seed)
     model = build_model(config, material.facts)
@@ -88,8 +102,11 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
     for step, options in ((1, config.step_1), (2, config.step_2)):
         if options.epochs == 0:
             continue
-        metrics[f"step_{step}"] = train_step(model, step, material.pairs, material.validation, options, work,
-                                             config.seed, report, bf16)
+        watched = None if options.keep == "last" else material.validation
+        metrics[f"step_{step}"] = train_step(model, step, material.pairs, watched, options, work, config.seed, report,
+                                             bf16)
+        if step == 1 and watched is None and material.validation is not None:
+            metrics["step_1"]["validation_mrr"] = material.validation.reciprocal_rank(model)
     write_model(work, model, config, material.facts)
     material.split.to_parquet(work / SPLIT_TABLE)
     screen.molecules.to_parquet(work / MOLECULE_TABLE)
@@ -101,12 +118,70 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
     return metrics
 
 
-def prepare(screen: Screen, config: TrainConfig) -> Material:
-    """Split, pairs, facts and validation set of a screen under a configuration."""
-    modality = (modalities(screen) or [""])[0] if config.modality == "auto" else config.modality
+def resolve(screen: Screen, config: TrainConfig, report: Callable[[str], None] = logger.info) -> TrainConfig:
+    """The configuration with `molecule_encoder = "auto"` replaced by what a trial on training molecules chose.
+
+    Three tenths of the molecules that are not held out, whole groups, are asked; the held-out ones are never looked at.
+    """
+    modality = _modality(screen, config)
+    if config.molecule_encoder != AUTO or len(recipes_for(modality)) == 1:
+        return choose(config, modality, None, report)[0]
+    split = partition(screen.wells, screen.molecules, config.split, config.seed)
+    kept = split[SPLIT].isin(["train", "valid"]).to_numpy()
+    if kept.sum() < MIN_TRIAL_MOLECULES or split.loc[kept, GROUP].nunique() < MIN_TRIAL_GROUPS:
+        return choose(config, modality, None, report)[0]
+    inner = split.assign(**{SPLIT: ""})
+    inner.loc[kept, SPLIT] = split_by_group(split.loc[kept, GROUP].to_numpy(str), (1 - TRIAL_SHARE, TRIAL_SHARE, 0.0),
+                                            config.seed)
+    return choose(config, modality, lambda candidate: _trial(screen, candidate, inner), report)[0]
+
+
+def _trial(screen: Screen, config: TrainConfig, split: pd.DataFrame) -> NDArray[np.float64]:
+    """Reciprocal ranks of the split's validation molecules after step 1 on its training molecules."""
+    material = prepare(screen, config, split)
+    assert material.validation is not None
+    torch.manual_seed(config.seed)
+    model = build_model(config, material.facts)
+    _fit_to_training_rows(model, material)
+    material = _with_fixed_features(model, material)
+    with tempfile.TemporaryDirectory(prefix="dssl-bio-") as folder:
+        train_step(model, 1, material.pairs, None, config.step_1, Path(folder), config.seed, lambda line: None, False)
+    asked = material.validation
+    assert asked is not None
+    queries = embed_inputs(model, [asked.molecules]).shared
+    gallery = embed_phenotypes(model, asked.phenotypes, asked.rows, asked.membership).shared
+    return 1 / ranks_of_best(queries @ gallery.T, np.arange(len(queries))[:, None] == asked.owner[None, :])
+
+
+def _resolved_once(screen: Screen, config: TrainConfig, work: Path, report: Callable[[str], None]) -> TrainConfig:
+    """The resolved configuration; a run that goes on keeps what it chose."""
+    path = work / CONFIG
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    if stored["molecule_encoder"] != AUTO:
+        return checked(stored, TrainConfig, str(path), RunError)
+    resolved = resolve(screen, config, report)
+    write_json(path, resolved.model_dump(mode="json", by_alias=True))
+    return resolved
+
+
+def _modality(screen: Screen, config: TrainConfig) -> str:
+    return (modalities(screen) or [""])[0] if config.modality == "auto" else config.modality
+
+
+def prepare(screen: Screen, config: TrainConfig, split: pd.DataFrame | None = None) -> Material:
+    """Split, pairs, facts and validation set of a screen under a configuration.
+
+    Args:
+        screen: training data.
+        config: an encoder that is still `auto` becomes the modality's preferred one.
+        split: in place of the one that the configuration describes.
+    """
+    modality = _modality(screen, config)
+    config, _ = choose(config, modality, None, lambda line: None)
     size = screen.images.pixel_size_um if screen.images is not None else None
     phenotypes = phenotypes_of(screen, modality, tile_px=config.image.tile_px, pixel_size_um=size)
-    split = partition(screen.wells, screen.molecules, config.split, config.seed)
+    if split is None:
+        split = partition(screen.wells, screen.molecules, config.split, config.seed)
     rows = _usable(screen, config, phenotypes.rows)
     split_of_row = screen.wells[MOLECULE_ID].map(split.set_index(MOLECULE_ID)[SPLIT]).to_numpy(object)[rows]
     train_rows, valid_rows = rows[split_of_row == "train"], rows[split_of_row == "valid"]

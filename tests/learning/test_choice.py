@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from dssl_bio.config import with_overrides
+from dssl_bio.learning.choice import AUTO, PROFILE_RECIPES, choose, with_recipe
+from dssl_bio.learning.config import TrainConfig
+from dssl_bio.learning.fit import prepare, resolve, train
+from dssl_bio.learning.run import Run
+from tests.evaluation.profile_screen import amides
+
+PREFERRED, *OTHERS = PROFILE_RECIPES
+
+
+def chosen(ranks):
+    lines = []
+    config, trials = choose(TrainConfig(), "profile", lambda one: ranks[one.molecule_encoder], lines.append)
+    return config.molecule_encoder, trials, "\n".join(lines)
+
+
+def test_another_encoder_is_taken_only_when_it_is_better_by_more_than_a_standard_error():
+    rng = np.random.default_rng(0)
+    base = rng.uniform(0, 1, 100)
+    noisy = {PREFERRED: base, OTHERS[0]: base + rng.normal(0.001, 0.3, 100), OTHERS[1]: base - 0.2}
+    assert chosen(noisy)[0] == PREFERRED
+    clear = {**noisy, OTHERS[1]: base + 0.1 + rng.normal(0, 0.1, 100)}
+    name, trials, text = chosen(clear)
+    assert name == OTHERS[1] and len(trials) == len(PROFILE_RECIPES)
+    assert trials[-1].mrr == pytest.approx(clear[OTHERS[1]].mean())
+    difference = base - clear[OTHERS[1]]
+    assert trials[-1].error == pytest.approx(difference.std(ddof=1) / 10)
+    assert f"{trials[-1].mrr:.3f}" in text and "100 molecules asked" in text
+
+
+def test_what_the_user_set_stays():
+    config = with_overrides(TrainConfig(), ["dropout=0.1", "profile.layers=1", "members=4"])
+    found = with_recipe(config, PREFERRED, PROFILE_RECIPES[PREFERRED])
+    assert (found.dropout, found.profile.layers, found.members) == (0.1, 1, 4)
+    assert found.ridge == PROFILE_RECIPES[PREFERRED]["ridge"] and found.shared_dim % 5 == 0
+
+
+def test_a_named_encoder_is_left_as_it_is():
+    config = with_overrides(TrainConfig(), ["molecule_encoder=gine"])
+    assert choose(config, "profile", None, print)[0] is config
+
+
+def test_images_have_one_recipe_and_no_trial():
+    lines = []
+    config, trials = choose(TrainConfig(), "images", lambda one: pytest.fail("no trial"), lines.append)
+    assert config.molecule_encoder == "hybrid" and not trials and "without trial" in lines[0]
+
+
+def test_the_trial_looks_at_no_held_out_molecule(tmp_path, amides_screen, monkeypatch):
+    """Every set that a trial prepares is made of the training and validation molecules of the real split."""
+    from dssl_bio.learning import fit
+
+    config = with_overrides(TrainConfig(), ["step_1.epochs=2", "step_2.epochs=0", "members=2", "hidden=16"])
+    held_out = set(prepare(amides_screen, config).split.query("split == 'test'").molecule_id)
+    seen = []
+    original = fit.prepare
+
+    def watched(screen, config, split=None):
+        material = original(screen, config, split)
+        if split is not None:
+            names = screen.wells["molecule_id"].to_numpy()
+            seen.append(set(names[material.pairs.rows]) | set(names[material.validation.rows]))
+        return material
+
+    monkeypatch.setattr(fit, "prepare", watched)
+    lines = []
+    resolved = resolve(amides_screen, config, lines.append)
+    assert resolved.molecule_encoder != AUTO and len(seen) == len(PROFILE_RECIPES)
+    assert all(not one & held_out for one in seen) and len(seen[0]) == 80 - len(held_out)
+    assert sum("validation MRR" in line for line in lines) == len(PROFILE_RECIPES)
+
+
+def test_a_run_says_which_encoder_it_chose(tmp_path):
+    screen = amides(tmp_path)
+    config = with_overrides(TrainConfig(), ["step_1.epochs=2", "step_2.epochs=1", "members=2", "hidden=16"])
+    metrics = train(screen, config, tmp_path / "run", report=lambda line: None)
+    run = Run.open(tmp_path / "run")
+    assert run.config.molecule_encoder in PROFILE_RECIPES and 0 < metrics["step_1"]["validation_mrr"] <= 1

@@ -14,6 +14,8 @@ def index(
     out: Path = typer.Option(..., "--out", help="Bundle folder to write."),
     entries: str = typer.Option("consensus", "--entries", help="consensus (one per molecule and dose) or wells."),
     where: str | None = typer.Option(None, "--where", help='Wells to index, such as "Metadata_Dose_um <= 10".'),
+    benchmark: Path | None = typer.Option(
+        None, "--benchmark", help="Benchmark folder: keeps what recall to expect at which distance."),
     quiet: bool = QUIET,
 ) -> None:
     """Index the phenotypes of a screen with a trained model.
@@ -30,5 +32,5 @@ def index(
     report = reporter(quiet)
     with progress_bar("embedding entries", quiet) as progress:
         build_bundle(Run.open(run), Screen.open(screen), out, mode=entries, where=where,  # type: ignore[arg-type]
-                     progress=progress, report=report)
+                     benchmark=benchmark, progress=progress, report=report)
     report(f"bundle written to {out}")

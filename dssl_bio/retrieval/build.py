@@ -11,12 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from dssl_bio.artefact import new_folder, require_disk, seal
+from dssl_bio.artefact import new_folder, require_disk, seal, write_json
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.errors import BundleError
 from dssl_bio.learning.phenotypes import ImagePhenotypes, Phenotypes, ProfilePhenotypes
 from dssl_bio.learning.representation import SharedSpecific
 from dssl_bio.learning.run import MOLECULE_TABLE, Run
+from dssl_bio.retrieval.applicability import EXPECTED_RECALL, from_benchmark
 from dssl_bio.retrieval.bundle import (
     CONTROLS,
     ENTRIES,
@@ -43,7 +44,7 @@ CONTROLS_PER_PLATE_SHOWN = 2
 
 
 def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "consensus", where: str | None = None,
-                 progress: Callable[[int, int], None] | None = None,
+                 benchmark: Path | None = None, progress: Callable[[int, int], None] | None = None,
                  report: Callable[[str], None] = logger.info) -> None:
     """Embeds a screen with a run and writes the bundle.
 
@@ -53,6 +54,7 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
         folder: the bundle; a bundle there is replaced when the new one is complete.
         mode: consensus phenotypes per molecule and dose, or single wells.
         where: filter expression over the wells; controls are kept.
+        benchmark: a benchmark folder: how much to expect of molecules at which distance is kept in the bundle.
         progress: called with (done, total) entries.
         report: receives lines of progress.
 
@@ -60,6 +62,7 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
         RunError: the screen lacks what the model reads.
         BundleError: nothing to index.
     """
+    expected = from_benchmark(benchmark) if benchmark else None
     phenotypes = run.phenotypes(screen)
     rows = phenotypes.rows
     control = (screen.wells[PERT_TYPE] == "negcon").to_numpy()
@@ -90,6 +93,8 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
         save_file({f"{name}.{part}": np.ascontiguousarray(getattr(value, part))
                    for name, value in arrays.items() for part in ("shared", "specific")}, work / VECTORS)
         save_file({"scores": null.scores}, work / NULL)
+        if expected is not None:
+            write_json(work / EXPECTED_RECALL, expected.as_json())
         seal(work, "bundle", {"run": run.id, "screen": screen.id, "where": where},
              model_id=run.id, screen_name=screen.name, simulated=bool(screen.simulated or run.simulated),
              trained_on=run.record["screen_name"], trained_on_simulated=run.simulated, entries=mode,

@@ -1,0 +1,99 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from dssl_bio.artefact import seal
+from dssl_bio.chem.standardize import standardize
+from dssl_bio.errors import BundleError
+from dssl_bio.retrieval.applicability import (
+    ExpectedRecall,
+    from_benchmark,
+    jeffreys,
+    learned,
+    similarities,
+    statement,
+)
+
+
+def simulated(n, seed):
+    """Recall rises with similarity, as it does on screens; whether a molecule is found is a coin of that weight."""
+    rng = np.random.default_rng(seed)
+    similarity = rng.beta(4, 4, n)
+    truth = 0.1 + 0.6 * similarity**2
+    return similarity, (rng.uniform(size=n) < truth).astype(float), truth
+
+
+def test_nine_bins_of_ten_cover_what_is_observed_afterwards():
+    """Learned from 400 molecules, then asked of 50,000 new ones, for 60 screens: 95 % intervals, observed coverage."""
+    covered = []
+    for seed in range(60):
+        similarity, hits, _ = simulated(400, seed)
+        expected = learned(similarity, hits, 100, 0.1, "test")
+        new, found, _ = simulated(50_000, 10_000 + seed)
+        for one in expected.bins:
+            inside = (new >= one.start) & (new <= one.stop)
+            covered.append(one.low <= found[inside].mean() <= one.high)
+    assert len(covered) == 360 and np.mean(covered) >= 0.9
+
+
+def test_the_interval_covers_a_share_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    for share in (0.1, 0.3, 0.6):
+        hits = rng.binomial(60, share, 2000)
+        inside = [low <= share <= high for low, high in map(lambda h: jeffreys(h, 60), hits)]
+        assert np.mean(inside) > 0.92
+    assert jeffreys(0, 10)[0] == 0 and jeffreys(10, 10)[1] == 1
+
+
+def test_bins_hold_equal_numbers_and_go_up_in_similarity():
+    similarity, hits, _ = simulated(300, 0)
+    bins = learned(similarity, hits, 100, 0.1, "test").bins
+    assert [one.n_molecules for one in bins] == [50] * 6
+    assert all(a.stop <= b.start for a, b in zip(bins, bins[1:], strict=False))
+    assert sum(one.recall * one.n_molecules for one in bins) == pytest.approx(hits.sum())
+
+
+def test_too_few_molecules_say_nothing():
+    with pytest.raises(BundleError, match="29 held-out molecules in the benchmark; at least 30"):
+        learned(np.linspace(0, 1, 29), np.zeros(29), 10, 0.1, "test")
+
+
+def benchmark_folder(folder, method="dssl", n=64):
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    rows = [{"method": method, "seed": str(seed), "fold": "fold 0", "direction": "molecule → phenotype",
+             "setting": "held-out library", "query": f"m{i}", "molecule_id": f"m{i}", "plate": "",
+             "rank": 1 if i % 2 else 1 + int(rng.integers(10, 60)), "n_entries": 80, "n_right": 1, "tanimoto": i / n}
+            for seed in range(3) for i in range(n)]
+    pd.DataFrame(rows).to_parquet(folder / "ranks.parquet")
+    seal(folder, "benchmark", {"screen": "x", "screen_name": "tiny"},
+         config={"group_by": "scaffold", "seeds": [0, 1, 2]})
+    return folder
+
+
+def test_a_benchmark_is_read_by_molecule_not_by_seed(tmp_path):
+    expected = from_benchmark(benchmark_folder(tmp_path / "b"))
+    assert [one.n_molecules for one in expected.bins] == [32, 32]
+    assert all(one.recall == pytest.approx(0.5) for one in expected.bins)
+    assert expected.gallery == 80 and expected.chance == pytest.approx(10 / 80) and "scaffold" in expected.source
+    assert ExpectedRecall.from_json(expected.as_json()) == expected
+
+
+def test_a_benchmark_without_our_model_is_refused(tmp_path):
+    with pytest.raises(BundleError, match="holds no result of dssl; it has clip"):
+        from_benchmark(benchmark_folder(tmp_path / "b", method="clip"))
+
+
+def test_the_statement_gives_figures_or_says_that_nothing_is_known(tmp_path):
+    assert "not known" in statement(0.5, None)
+    expected = from_benchmark(benchmark_folder(tmp_path / "b"))
+    words = statement(0.2, expected)
+    assert "50 % [" in words and "first ten of 80 (chance 12 %)" in words and "further away" not in words
+    far = learned(np.linspace(0.3, 0.9, 60), np.ones(60), 10, 0.5, "test")
+    assert "further away than any" in statement(0.1, far)
+
+
+def test_similarity_is_one_for_the_molecule_itself_and_min_max_otherwise():
+    a, b = standardize("CCO"), standardize("c1ccccc1")
+    assert similarities(a, [a, b]) == pytest.approx([1, 0])
+    assert len(similarities(a, [])) == 0

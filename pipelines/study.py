@@ -1,5 +1,6 @@
 """`dssl-bio study`: controlled experiments with the method and what it is compared with."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="Controlled experiments.")
 OUT = typer.Option(..., "--out", help="Folder of the study; a study that was stopped goes on there.")
 SEEDS = typer.Option("0,1,2", "--seeds", help="Seeds, separated by commas.")
 SEED = typer.Option(None, "--seed", help="One seed, in place of --seeds.")
-WORKERS = typer.Option(1, "--workers", min=1, help="Processes; each computes on one thread.")
+WORKERS = typer.Option(1, "--workers", min=1, help="Processes; each computes on one thread, or on one of the GPUs.")
 
 
 @app.command()
@@ -27,7 +28,7 @@ def synthetic(
     parts: str = typer.Option("beta,lambda,penalty,methods", "--parts", help="Which parts to run."),
     seeds: str = SEEDS, seed: int | None = SEED, workers: int = WORKERS, quiet: bool = QUIET,
 ) -> int:
-    """The authors' synthetic study: figures 4a and 4b, every baseline, acceptance tests T7 to T14.
+    """The authors' synthetic study: figures 4a and 4b, every baseline, acceptance tests T1 and T7 to T14.
 
     Exit status 2 when an acceptance test is outside its range.
 
@@ -55,7 +56,8 @@ def gaussian(out: Path = OUT, seed: int = typer.Option(0, "--seed", help="Seed o
     """
     from dssl_bio.studies.gaussian import GaussianConfig, gaussian_study
 
-    return _shown(lambda report: gaussian_study(GaussianConfig(seed=seed), out, workers, report), out, quiet)
+    config = _made(lambda: GaussianConfig(seed=seed))
+    return _shown(lambda report: gaussian_study(config, out, workers, report), out, quiet)
 
 
 @app.command("two-views")
@@ -68,7 +70,7 @@ def two_views(out: Path = OUT, seeds: str = SEEDS, seed: int | None = SEED, work
     """
     from dssl_bio.studies.two_views import TwoViewsConfig, two_views_study, wikipedia_file
 
-    config = TwoViewsConfig(seeds=_seeds(seeds, seed), wikipedia=wikipedia_file())
+    config = _made(lambda: TwoViewsConfig(seeds=_seeds(seeds, seed), wikipedia=wikipedia_file()))
     return _shown(lambda report: two_views_study(config, out, workers, report), out, quiet)
 
 
@@ -77,13 +79,13 @@ def two_views(out: Path = OUT, seeds: str = SEEDS, seed: int | None = SEED, work
 def multibench(data: Path = typer.Option(..., "--data", help="Folder of MultiBench's pickled features."),
                out: Path = OUT, seeds: str = SEEDS, seed: int | None = SEED, workers: int = WORKERS,
                quiet: bool = QUIET) -> int:
-    """MOSI, MOSEI, UR-FUNNY and MUSTARD as MultiBench publishes them: every method, linear probes.
+    """MIMIC, MOSEI, MOSI, UR-FUNNY and MUSTARD as MultiBench publishes them: every method, linear probes.
 
     Example: dssl-bio study multibench --data multibench --out studies/multibench
     """
     from dssl_bio.studies.multibench import MultibenchConfig, multibench_study
 
-    config = MultibenchConfig(seeds=_seeds(seeds, seed))
+    config = _made(lambda: MultibenchConfig(seeds=_seeds(seeds, seed)))
     return _shown(lambda report: multibench_study(config, data, out, workers, report), out, quiet)
 
 
@@ -118,7 +120,12 @@ def _made(make: Callable[[], Any]) -> Any:
 
 
 def _seeds(text: str, one: int | None) -> tuple[int, ...]:
-    return (one,) if one is not None else tuple(int(value) for value in _floats(text, "--seeds"))
+    from dssl_bio.errors import ConfigError
+
+    values = (one,) if one is not None else _floats(text, "--seeds")
+    if any(value != int(value) or value < 0 for value in values):
+        raise ConfigError(f"--seeds expects whole numbers from 0, separated by commas, got {text!r}")
+    return tuple(dict.fromkeys(int(value) for value in values))
 
 
 def _floats(text: str, option: str) -> tuple[float, ...]:
@@ -128,6 +135,6 @@ def _floats(text: str, option: str) -> tuple[float, ...]:
         values = tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError as cause:
         raise ConfigError(f"{option} expects numbers separated by commas, got {text!r}") from cause
-    if not values:
-        raise ConfigError(f"{option} expects at least one number, got {text!r}")
+    if not values or not all(math.isfinite(value) for value in values):
+        raise ConfigError(f"{option} expects finite numbers, at least one, got {text!r}")
     return values

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from dssl_bio.errors import RunError
 from dssl_bio.learning.collapse import CollapseWarning, collapse
 from dssl_bio.learning.information import diagnostics
 
@@ -42,6 +43,9 @@ def train_step(method: "TwoViewMethod", step: int, x1: Tensor, x2: Tensor, label
 
     Warns:
         CollapseWarning: the shared representation has collapsed.
+
+    Raises:
+        RunError: the loss is no longer finite.
     """
     options = method.options
     generator = torch.Generator(x1.device).manual_seed(options.seed + 1000 * step)
@@ -81,7 +85,8 @@ def _epoch(method: "TwoViewMethod", step: int, x: tuple[Tensor, Tensor], labels:
             sums[name] = sums.get(name, 0) + value.detach()
     means = {name: float(value) / n for name, value in sums.items()}
     if not math.isfinite(means["total"]):
-        raise FloatingPointError(f"the loss of {method.name} became {means['total']}; lower the learning rate")
+        raise RunError(f"the loss of {method.name} became {means['total']} in step {step}; expected a finite number: "
+                       "lower the learning rate, or scale the views")
     return means
 
 

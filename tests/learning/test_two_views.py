@@ -169,6 +169,12 @@ def test_collapse_is_announced_while_training():
         DisentangledSSL(options).fit(x1, x2)
 
 
+def test_a_loss_that_is_not_finite_ends_the_training_with_advice():
+    x1, x2 = views()
+    with pytest.raises(RunError, match="lower the learning rate"):
+        small(METHODS["dmvae"]).fit(x1 * 1e30, x2)
+
+
 def test_every_step_ends_with_information_diagnostics_of_what_is_trained():
     history = fitted(DisentangledSSL).history
     shared = {"shared_information_lower_bound", "resultant_length_1", "resultant_length_2"}

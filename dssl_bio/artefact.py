@@ -5,8 +5,10 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -35,27 +37,63 @@ def written_whole(path: Path) -> Iterator[Path]:
     Works for a file and for a folder (make the folder yourself). A killed command leaves the old state or the new.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)) / path.name
+    place = None
     try:
+        with undisturbed():
+            place = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        temporary = place / path.name
         yield temporary
-        if path.is_dir():
-            _exchange(temporary, path)
-        else:
-            os.replace(temporary, path)
+        with undisturbed():
+            if path.is_dir():
+                _exchange(temporary, path)
+            else:
+                os.replace(temporary, path)
     finally:
-        shutil.rmtree(temporary.parent, ignore_errors=True)
+        with undisturbed():
+            if place is not None:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ctrl-C waits until the block ends, so that what it does is done whole; outside the main thread it never comes."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield
+        return
+    came = []
+    signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _exchange(new: Path, old: Path) -> None:
     """Puts a new folder in the place of an old one, which waits beside the new one and comes back if that fails."""
     retired = new.with_name("retired")
+    old.rename(retired)
     try:
-        old.rename(retired)
         os.replace(new, old)
-    except BaseException:  # Ctrl-C between the two renames, too
-        if retired.exists() and not old.exists():
-            retired.rename(old)
+    except OSError:
+        retired.rename(old)
         raise
+
+
+@contextmanager
+def interruption_left_to_parent() -> Iterator[None]:
+    """Processes that are started inside do not see Ctrl-C, from their first instruction on.
+
+    A terminal sends it to the whole group, and a process that is still loading would answer with a traceback. They
+    inherit the mask of the thread that starts them; that thread gets its Ctrl-C when the block ends.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -42,4 +42,4 @@ def main() -> None:
     try:
         app()
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: Ctrl-C while Python ends would only show a traceback
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # done: Ctrl-C would only show a traceback now

@@ -16,6 +16,7 @@ from queue import SimpleQueue
 from typing import Any, Literal, NamedTuple
 
 import dssl_bio
+from dssl_bio.artefact import interruption_left_to_parent
 from dssl_bio.chem.features import MoleculeFeatures, from_json
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.errors import MoleculeError
@@ -177,9 +178,10 @@ class _Worker:
         # The worker imports the same library as we do, installed or not.
         home = str(Path(dssl_bio.__file__).resolve().parents[1])
         path = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
-        self._process = subprocess.Popen([sys.executable, "-m", "dssl_bio.chem.standardize_worker"],
-                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                         env={**os.environ, "PYTHONPATH": path})
+        with interruption_left_to_parent():
+            self._process = subprocess.Popen([sys.executable, "-m", "dssl_bio.chem.standardize_worker"],
+                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                             env={**os.environ, "PYTHONPATH": path})
         self._rest = b""
         if not self._read(START_LIMIT_S) and not self.stop.is_set():
             raise MoleculeError("the process that standardises molecules did not start")

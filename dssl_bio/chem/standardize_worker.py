@@ -2,7 +2,6 @@
 
 import json
 import resource
-import signal
 import sys
 
 from dssl_bio.chem.features import molecule_features, to_json
@@ -34,7 +33,6 @@ def answer(form: str, text: str, featurize: bool) -> dict[str, object]:
 
 def main() -> None:
     """Answers until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; our parent ends us
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
     sys.stdout.write("ready\n")
     sys.stdout.flush()

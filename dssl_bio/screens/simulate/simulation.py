@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import platform
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -11,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from dssl_bio import __version__
-from dssl_bio.artefact import require_disk, write_json, written_whole
+from dssl_bio.artefact import interruption_left_to_parent, require_disk, write_json, written_whole
 from dssl_bio.errors import DsslBioError
 from dssl_bio.imaging.write import write_plane
 from dssl_bio.screens.simulate.config import SimulationConfig
@@ -91,18 +90,16 @@ def _in_processes(work: Callable[[list[Well]], list[int]], tasks: list[list[Well
         yield from map(work, tasks)
         return
     # spawned, not forked: the caller may hold threads (torch, a browser session) that a fork would break
-    pool = ProcessPoolExecutor(n_workers, multiprocessing.get_context("spawn"), _leave_interruption_to_the_parent)
+    pool = ProcessPoolExecutor(n_workers, multiprocessing.get_context("spawn"))
     try:
-        yield from pool.map(work, tasks)
+        with interruption_left_to_parent():
+            counts = pool.map(work, tasks)
+        yield from counts
     except BrokenProcessPool as cause:
         raise DsslBioError(f"one of {n_workers} processes was killed, most often for lack of memory; "
                            "try again with fewer") from cause
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _leave_interruption_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _write_wells(config: SimulationConfig, folder: Path, wells: list[Well]) -> list[int]:

@@ -1,0 +1,78 @@
+"""Runs commands in forks of a process that has loaded everything, so that a test pays for loading once.
+
+Each fork leads a process group of its own, as a command on a terminal does: Ctrl-C reaches its workers too.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Forks:
+    """The loaded process; use it in a `with` statement."""
+
+    def __enter__(self) -> "Forks":
+        self._process = subprocess.Popen([sys.executable, "-m", "tests.pipelines.forked"], stdin=subprocess.PIPE,
+                                         stdout=subprocess.PIPE, text=True, cwd=ROOT,
+                                         env={**os.environ, "OMP_NUM_THREADS": "1"})
+        assert self._answer() == "ready"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+
+    def run(self, words: list, log: Path, interrupt_after_s: float | None = None) -> tuple[int, float]:
+        """Exit status and seconds of a command; SIGINT goes to its group after a while. What it prints is in `log`."""
+        print(json.dumps([[str(word) for word in words], str(log)]), file=self._process.stdin, flush=True)
+        group, start = self._answer(), time.monotonic()
+        if interrupt_after_s is not None:
+            time.sleep(interrupt_after_s)
+            try:
+                os.killpg(group, signal.SIGINT)
+            except ProcessLookupError:
+                pass
+        return self._answer(), time.monotonic() - start
+
+    def _answer(self) -> object:
+        return json.loads(self._process.stdout.readline())
+
+
+def main() -> None:
+    import faiss  # noqa: F401
+    import lightning  # noqa: F401
+    import torch_geometric  # noqa: F401
+
+    import dssl_bio.learning.fit
+    import dssl_bio.retrieval.batch
+    import dssl_bio.retrieval.build
+    import dssl_bio.retrieval.output
+    import dssl_bio.screens.ingest
+    import dssl_bio.screens.simulate.simulation  # noqa: F401
+    from pipelines.main import main as command_line
+
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        words, log = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            os.setsid()
+            out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(out, 1)
+            os.dup2(out, 2)
+            sys.stdin = open(os.devnull)  # noqa: SIM115
+            sys.argv = ["dssl-bio", *words]
+            command_line()  # ends with SystemExit
+            os._exit(99)
+        print(json.dumps(child), flush=True)
+        print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """Jobs of the synthetic study: train one method with one setting, and probe what its codes know."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 
 from dssl_bio.learning.collapse import CollapseWarning
+from dssl_bio.learning.losses.dependence import authors_orthogonality
 from dssl_bio.learning.methods import METHODS
 from dssl_bio.learning.two_view_method import TwoViewMethod
 from dssl_bio.learning.two_views import DisentangledSSL
@@ -67,8 +69,8 @@ def readout(model: TwoViewMethod, pairs: SyntheticPairs, shared: bool = True, sp
 
     Returns:
         accuracy: of "shared", "specific_1", "specific_2", three numbers each; r2: see `latent_r2`, of the first
-        specific code; cosine: mean over test pairs of the shared codes' cosine; resultant_length: of the first
-        view's shared directions.
+        specific code; orthogonality: see `authors_penalty`; cosine: mean over test pairs of the shared codes' cosine;
+        resultant_length: of the first view's shared directions.
     """
     codes = [model.read(modality, x) for modality, x in enumerate((pairs.x1, pairs.x2))]
     wanted: dict[str, Floats] = {}
@@ -79,6 +81,7 @@ def readout(model: TwoViewMethod, pairs: SyntheticPairs, shared: bool = True, sp
     result: dict[str, Any] = {"accuracy": {name: accuracies(code, pairs) for name, code in wanted.items()}}
     if "specific_1" in wanted:
         result["r2"] = latent_r2(wanted["specific_1"], pairs)
+        result["orthogonality"] = authors_penalty(codes, pairs)
     if codes[0][0].shape == codes[1][0].shape:
         unit = [F.normalize(torch.as_tensor(code[0][pairs.test]), dim=1) for code in codes]
         result["cosine"] = float((unit[0] * unit[1]).sum(1).mean())
@@ -114,6 +117,16 @@ def latent_r2(code: Floats, pairs: SyntheticPairs) -> dict[str, list[float]]:
             predicted = fitted.predict(code[pairs.test])
             found[name].append(float(r2_score(latent[pairs.test], predicted, multioutput="variance_weighted")))
     return found
+
+
+def authors_penalty(codes: Sequence[tuple[Floats, Floats]], pairs: SyntheticPairs, minibatch: int = 256) -> float:
+    """The authors' penalty without its weight, summed over both modalities, in the mean of training minibatches."""
+    n = len(pairs.train) // minibatch
+    values = []
+    for rows in pairs.train[: n * minibatch].reshape(n, minibatch):
+        parts = [[torch.as_tensor(code[rows]) for code in pair] for pair in codes]
+        values.append(sum(float(authors_orthogonality(shared, specific)) for shared, specific in parts))
+    return float(np.mean(values))
 
 
 def linear_ceilings(settings: dict[str, Any], folder: Path) -> dict[str, Any]:

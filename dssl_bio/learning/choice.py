@@ -11,7 +11,7 @@ from dssl_bio.learning.config import TrainConfig
 
 AUTO = "auto"
 
-_HEADS = {"members": 8, "hidden": 128, "dropout": 0.3, "profile": {"layers": 0}, "step_1": {"keep": "last"}}
+_HEADS = {"members": 8, "dropout": 0.3, "profile": {"layers": 0}, "step_1": {"keep": "last"}}
 PROFILE_RECIPES: dict[str, dict[str, Any]] = {
     "kernels": {**_HEADS, "ridge": 0.3, "shared_dim": 360, "kernel": {"whitening": 0.0}},
     "kernel": {**_HEADS, "ridge": 0.3, "shared_dim": 360, "kernel": {"whitening": 0.0}},

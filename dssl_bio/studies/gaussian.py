@@ -25,6 +25,7 @@ from dssl_bio.studies.result import Check, Plot, StudyResult, Table
 
 TOLERANCE = 0.02
 RATES = (0.03, 0.0003)
+HALF = "half-critical"
 
 
 class GaussianConfig(Config):
@@ -85,19 +86,23 @@ def gaussian_study(config: GaussianConfig, folder: Path, workers: int = 1, repor
     for rho in config.correlations:
         for kind in ("free", "surrogate"):
             for share in (*config.shares, 1.3):
-                jobs.append(_job(config, rho, kind, share))
+                jobs.append(_job(config, rho, kind, share * _critical(rho, kind), _key(rho, kind, share)))
+            jobs.append(_job(config, rho, kind, critical_beta(rho) / 2, _key(rho, kind, HALF)))
     return _summary(config, run_jobs(jobs, folder, workers, report))
 
 
-def _key(rho: float, kind: str, share: float) -> str:
-    return f"{kind}_rho-{rho:g}_share-{share:g}"
+def _critical(rho: float, kind: str) -> float:
+    return critical_beta(rho) if kind == "free" else surrogate_critical_beta(rho)
 
 
-def _job(config: GaussianConfig, rho: float, kind: str, share: float) -> Job:
-    critical = critical_beta(rho) if kind == "free" else surrogate_critical_beta(rho)
-    settings = {"rho": rho, "kind": kind, "beta": share * critical, "steps": config.steps,
-                "minibatch": config.minibatch, "seed": config.seed}
-    return Job(_key(rho, kind, share), train, settings)
+def _key(rho: float, kind: str, share: float | str) -> str:
+    return f"{kind}_rho-{rho:g}_share-{share if isinstance(share, str) else f'{share:g}'}"
+
+
+def _job(config: GaussianConfig, rho: float, kind: str, beta: float, key: str) -> Job:
+    settings = {"rho": rho, "kind": kind, "beta": beta, "steps": config.steps, "minibatch": config.minibatch,
+                "seed": config.seed}
+    return Job(key, train, settings)
 
 
 def train(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -152,7 +157,7 @@ def _summary(config: GaussianConfig, results: dict[str, dict[str, Any]]) -> Stud
                         ("surrogate", "The surrogate of step 1 against its own optimum")):
         rows: list[list[Any]] = []
         for rho in config.correlations:
-            critical = critical_beta(rho) if kind == "free" else surrogate_critical_beta(rho)
+            critical = _critical(rho, kind)
             worst, after = 0.0, results[_key(rho, kind, 1.3)]["a"]
             for share in config.shares:
                 beta = share * critical
@@ -169,6 +174,19 @@ def _summary(config: GaussianConfig, results: dict[str, dict[str, Any]]) -> Stud
         found.tables.append(Table(title, ("rho", "beta (nats)", "a trained", "a optimum", "difference", "a* exact"),
                                   rows, "a = corr(Z, X1)^2. The last row of each rho lies above the collapse; the "
                                         "surrogate keeps a local maximum there, so training may not leave it."))
+    rows = []
+    for rho in config.correlations:
+        beta = critical_beta(rho) / 2
+        a = {kind: results[_key(rho, kind, HALF)]["a"] for kind in ("free", "surrogate")}
+        rows.append([f"{rho:g}", beta, exact_optimum(rho, beta), a["free"], a["free"] - exact_optimum(rho, beta),
+                     surrogate_optimum(rho, beta), a["surrogate"], a["surrogate"] - surrogate_optimum(rho, beta)])
+        away = max(abs(rows[-1][4]), abs(rows[-1][7]))
+        found.checks.append(Check(f"half of beta_c, rho {rho:g}", f"free 0.5, surrogate collapsed, each +-{TOLERANCE}",
+                                  f"{a['free']:.3f}, {a['surrogate']:.3f}", away < TOLERANCE))
+    found.tables.append(Table(
+        "Both at half of beta_c, where the exact bottleneck keeps a* = 0.5",
+        ("rho", "beta (nats)", "a* exact", "free trained", "difference", "surrogate optimum", "surrogate trained",
+         "difference"), rows, "The objective of step 1 knows nothing any more where the theory's still knows half."))
     found.tables.append(Table(
         "Where the shared code collapses", ("rho", "beta_c exact", "beta surrogate", "a* exact there"),
         [[f"{rho:g}", critical_beta(rho), surrogate_critical_beta(rho),
@@ -187,7 +205,7 @@ def _plots(config: GaussianConfig, results: dict[str, dict[str, Any]]) -> list[P
     for rho in config.correlations:
         shares = np.linspace(0.01, 1.3, 60)
         for kind in ("free", "surrogate"):
-            critical = critical_beta(rho) if kind == "free" else surrogate_critical_beta(rho)
+            critical = _critical(rho, kind)
             optimum = exact_optimum if kind == "free" else surrogate_optimum
             betas = shares * critical
             against_beta.append({"type": "scatter", "mode": "lines", "name": f"{kind} optimum, rho {rho:g}",

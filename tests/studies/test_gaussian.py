@@ -3,13 +3,16 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from dssl_bio.studies.gaussian import (
+    GaussianConfig,
     critical_beta,
     exact_objective,
     exact_optimum,
+    gaussian_study,
     surrogate_objective,
     surrogate_optimum,
     train,
 )
+from dssl_bio.studies.result import as_page
 
 
 @pytest.mark.parametrize("rho", [0.5, 0.8, 0.95])
@@ -46,3 +49,13 @@ def test_training_on_samples_reaches_the_optimum_of_its_own_objective(kind, tmp_
     settings = {"rho": 0.8, "kind": kind, "beta": 0.2, "steps": 1500, "minibatch": 2048, "seed": 0}
     optimum = (exact_optimum if kind == "free" else surrogate_optimum)(0.8, 0.2)
     assert train(settings, tmp_path)["a"] == pytest.approx(optimum, abs=0.02)
+
+
+def test_study_stands_beside_both_optima_and_shows_the_surrogate_collapsed_at_half_the_critical_beta(tmp_path):
+    config = GaussianConfig(correlations=(0.8,), shares=(0.5,), steps=1200, minibatch=1024)
+    found = gaussian_study(config, tmp_path)
+    (half,) = next(table.rows for table in found.tables if table.title.startswith("Both at half"))
+    assert half[2] == pytest.approx(0.5) and half[3] == pytest.approx(0.5, abs=0.03)
+    assert half[5] == 0 and half[6] < 0.02
+    assert [check.name for check in found.checks if not check.passed] == []
+    assert "<h2>Where the shared code collapses</h2>" in as_page(found)

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from dssl_bio.artefact import ERROR, seal, written_whole
 from dssl_bio.evaluation.benchmark_ranks import REPLICATES, SEED, labelled
-from dssl_bio.evaluation.catalogue import TITLES
+from dssl_bio.evaluation.catalogue import ACROSS, TITLES
 from dssl_bio.evaluation.heldout import DIRECTIONS, WHOLE
 from dssl_bio.evaluation.page import OTHER, OURS, Cell, Row, Section, Table, figure_html, render_page
 from dssl_bio.evaluation.plots import rank_figure, recall_figure, tanimoto_figure
@@ -98,7 +98,9 @@ def titles_of(results: dict[str, Any]) -> dict[str, str]:
     found = {}
     for name in dict.fromkeys(record["method"] for record in results["retrieval"]):
         base, comma, rest = name.partition(", ")
-        found[name] = TITLES.get(base, base) + comma + rest
+        base, at, modality = base.partition(ACROSS)
+        found[name] = (f"{TITLES.get(base, base).partition(',')[0]} from {modality}" if at
+                       else TITLES.get(base, base)) + comma + rest
     return {**found, **({REPLICATES: "replicates (ceiling)"} if REPLICATES in found else {})}
 
 

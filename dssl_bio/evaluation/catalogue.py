@@ -14,12 +14,14 @@ from dssl_bio.evaluation.baselines import (
     RandomVectors,
     TunedKernelRidge,
 )
+from dssl_bio.evaluation.cross_modality import CROSS_METHODS, CrossMethod
 from dssl_bio.evaluation.learned import ClipRun, DisentangledRun, TrainedMethod, TrainingContext
 from dssl_bio.evaluation.methods import Method
 from dssl_bio.evaluation.two_view_methods import TWO_VIEW_METHODS
 
 ENTRY_POINTS = "dssl_bio.methods"
 KERNEL_RIDGE = "kernel-ridge"
+ACROSS = "@"
 
 METHODS: dict[str, type[Method]] = {
     "dssl": DisentangledRun, "clip": ClipRun, KERNEL_RIDGE: TunedKernelRidge, "nearest-neighbour": NearestNeighbour,
@@ -44,11 +46,16 @@ def known_methods() -> list[str]:
 def method_class(name: str) -> type[Method]:
     """The class of a method; a class of one's own comes from an entry point of the group `dssl_bio.methods`.
 
+    `NAME@MODALITY` asks by the molecule's profile in that modality in place of its structure.
+
     Raises:
         EvaluationError: an unknown name, a class that does not load, or one that is not a Method.
     """
     if name in METHODS:
         return METHODS[name]
+    base, at, _ = name.partition(ACROSS)
+    if at and base in CROSS_METHODS:
+        return CROSS_METHODS[base]
     for point in entry_points(group=ENTRY_POINTS):
         if point.name == name:
             try:
@@ -59,12 +66,15 @@ def method_class(name: str) -> type[Method]:
                 raise EvaluationError(f"method {name}: {point.value} is not a subclass of "
                                       "dssl_bio.evaluation.methods.Method (or ProfileMethod)")
             return found
-    raise EvaluationError(f"unknown method {name!r}; known: {', '.join(known_methods())}")
+    raise EvaluationError(f"unknown method {name!r}; known: {', '.join(known_methods())}; and, to ask by another "
+                          f"modality, {', '.join(f'{base}{ACROSS}MODALITY' for base in CROSS_METHODS)}")
 
 
 def made(name: str, context: TrainingContext) -> Method:
     """A method ready for one job."""
     cls = method_class(name)
+    if issubclass(cls, CrossMethod):
+        return cls(name.partition(ACROSS)[2])
     return cls(context) if issubclass(cls, TrainedMethod) else cls()
 
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,14 +16,15 @@ from dssl_bio.evaluation.benchmark import BenchmarkOptions, Placed, ensembles
 from dssl_bio.evaluation.benchmark_command import benchmark_screen
 from dssl_bio.evaluation.benchmark_ranks import drawn_ranks, drawn_setting
 from dssl_bio.evaluation.benchmark_summary import differences
-from dssl_bio.evaluation.heldout import WHOLE
+from dssl_bio.evaluation.heldout import DIRECTIONS, WHOLE
 from dssl_bio.evaluation.learned import ClipRun, DisentangledRun, TrainingContext
 from dssl_bio.evaluation.methods import Method, Vectors
 from dssl_bio.evaluation.metrics import chance_of_rank
 from dssl_bio.evaluation.two_view_methods import TWO_VIEW_METHODS
 from dssl_bio.learning.config import TrainConfig
-from tests.evaluation.profile_screen import amides, amides_division, amides_table
+from tests.evaluation.profile_screen import MANIFEST, amides, amides_division, amides_table
 from tests.evaluation.test_baselines import amides_names, reciprocal_ranks
+from tests.screens.small_screen import ingested
 
 FAST = with_overrides(TrainConfig(), ["molecule_encoder=kernel", "step_1.epochs=12", "step_1.batch_size=16",
                                       "profile.components=8", "shared_dim=32", "hidden=32"])
@@ -195,3 +197,26 @@ def test_a_method_that_cannot_run_is_named_and_the_others_go_on(tmp_path, amides
     assert record["results"]["facts"]["left_out"] == {"plate-only": "needs a column that nobody measured"}
     assert "mean profile" in result.output
     assert not list((tmp_path / "out" / "jobs").glob("plate-only*"))
+
+
+def test_another_modality_may_ask(tmp_path):
+    """Expression made of the same acids as the profiles finds them; a modality that is not there is refused."""
+    table = amides_table()
+    features = [name for name in table if name.startswith("Cells_")]
+    rng = np.random.default_rng(3)
+    mixed = table[features].to_numpy() @ rng.normal(size=(len(features), 12)) + rng.normal(size=(len(table), 12))
+    table = table.assign(**{f"Genes_{i}": mixed[:, i] for i in range(12)})
+    (tmp_path / "screen").mkdir()
+    table.to_csv(tmp_path / "screen" / "wells.csv", index=False)
+    manifest = MANIFEST.format(simulated="false") + (
+        '[profiles.expression]\ntable = "wells.csv"\nfeatures = ["Genes_*"]\nnormalisation = "none"\n')
+    (tmp_path / "screen" / "manifest.toml").write_text(manifest)
+    screen = ingested(tmp_path / "screen" / "manifest.toml")
+    options = BenchmarkOptions(("ridge@expression", "clip@expression", "random"), (0,), train_where=RUN_1,
+                               gallery_where=RUN_1, modality="cell_painting")
+    record = benchmark_screen(screen, options, tmp_path / "out", folds="4", n_draws=100)
+    mrr = {one["method"]: one["mrr"]["value"] for one in record["results"]["retrieval"]
+           if one["setting"] == WHOLE and one["subset"] == "all" and one["direction"] == DIRECTIONS[0]}
+    assert mrr["ridge@expression"] > 0.5 > mrr["random"] and mrr["clip@expression"] > mrr["random"]
+    with pytest.raises(EvaluationError, match="has no profiles 'proteins' to ask by; it has"):
+        benchmark_screen(screen, replace(options, methods=("ridge@proteins",)), tmp_path / "other", folds="4")

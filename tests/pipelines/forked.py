@@ -3,6 +3,7 @@
 Each fork leads a process group of its own, as a command on a terminal does: Ctrl-C reaches its workers too.
 """
 
+import gc
 import json
 import os
 import signal
@@ -48,6 +49,7 @@ def main() -> None:
     import faiss  # noqa: F401
     import lightning  # noqa: F401
     import torch_geometric  # noqa: F401
+    from typer.testing import CliRunner
 
     import dssl_bio.learning.fit
     import dssl_bio.retrieval.batch
@@ -55,8 +57,12 @@ def main() -> None:
     import dssl_bio.retrieval.output
     import dssl_bio.screens.ingest
     import dssl_bio.screens.simulate.simulation  # noqa: F401
+    from pipelines.main import app
     from pipelines.main import main as command_line
 
+    CliRunner().invoke(app, ["index", "--help"])  # loads the last of them
+    gc.collect()
+    gc.freeze()  # so that a fork does not copy what it never changes
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         words, log = json.loads(line)
@@ -66,10 +72,14 @@ def main() -> None:
             out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(out, 1)
             os.dup2(out, 2)
-            sys.stdin = open(os.devnull)  # noqa: SIM115
             sys.argv = ["dssl-bio", *words]
-            command_line()  # ends with SystemExit
-            os._exit(99)
+            status = 99
+            try:
+                command_line()
+            except SystemExit as end:
+                status = int(end.code or 0)
+            sys.stdout.flush()
+            os._exit(status)  # without taking apart the libraries, which takes longer than the command
         print(json.dumps(child), flush=True)
         print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])), flush=True)
 

@@ -65,7 +65,8 @@ def walk(out: Path, molecules: int | None, settings: list[str], seed: int, repor
     from dssl_bio.screens.simulate.config import SimulationConfig
     from dssl_bio.screens.simulate.simulation import simulate_screen
 
-    simulation = with_overrides(SimulationConfig(), [f"seed={seed}", *([f"n_molecules={molecules}"] if molecules else [])])
+    size = [] if molecules is None else [f"n_molecules={molecules}"]
+    simulation = with_overrides(SimulationConfig(), [f"seed={seed}", *size])
     training = with_overrides(TrainConfig(), [f"seed={seed}", *TRAINING, *settings])
     out.mkdir(parents=True, exist_ok=True)
     with _stage(1, "simulate a Cell Painting screen", report):

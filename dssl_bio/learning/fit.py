@@ -21,8 +21,10 @@ from dssl_bio.config import checked
 from dssl_bio.errors import RunError
 from dssl_bio.evaluation.metrics import ranks_of_best
 from dssl_bio.learning.choice import AUTO, TRIAL_SHARE, choose, recipes_for
+from dssl_bio.learning.collapse import Collapse
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.data import Pairs
+from dssl_bio.learning.disentangled import DisentangledModel
 from dssl_bio.learning.encoders.molecule_kernels import KernelsTrunk
 from dssl_bio.learning.inputs import MoleculeInputs
 from dssl_bio.learning.model import ScreenFacts, build_model, kernels_of, molecule_needs, scalers_of
@@ -107,6 +109,7 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
                                              bf16)
         if step == 1 and watched is None and material.validation is not None:
             metrics["step_1"]["validation_mrr"] = material.validation.reciprocal_rank(model)
+        metrics[f"step_{step}"]["information"] = _information(model, material, specific=step == 2)
     write_model(work, model, config, material.facts)
     material.split.to_parquet(work / SPLIT_TABLE)
     screen.molecules.to_parquet(work / MOLECULE_TABLE)
@@ -195,6 +198,21 @@ def prepare(screen: Screen, config: TrainConfig, split: pd.DataFrame | None = No
     pairs = Pairs(train_rows, numbers, MoleculeInputs.of(_molecules(screen, train_ids), needs), phenotypes)
     facts = _facts(config, modality, phenotypes, len(train_ids), len(train_rows), screen)
     return Material(config, facts, split, pairs, _validation(screen, valid_rows, needs, phenotypes))
+
+
+def _information(model: DisentangledModel, material: Material, specific: bool) -> dict[str, Any]:
+    """Information on validation pairs, or on training pairs where there are no others; warns of a collapse."""
+    held_out, pairs = material.validation, material.pairs
+    if held_out is None:
+        rows = np.unique(pairs.molecule, return_index=True)[1]
+        held_out = ValidationSet(pairs.inputs, pairs.phenotypes, pairs.rows[rows], np.arange(len(rows)),
+                                 pairs.molecule[rows])
+    found = held_out.information(model, specific)
+    longest = max(found["resultant_length_1"], found["resultant_length_2"])
+    if longest >= Collapse.NEAR_ONE:
+        logger.warning("the shared representation has collapsed: its directions have resultant length %.3f, 1 is one "
+                       "direction for everything; lower shared.beta or the learning rate", longest)
+    return {"pairs": "training" if material.validation is None else "validation", **found}
 
 
 def _usable(screen: Screen, config: TrainConfig, rows: NDArray[np.int64]) -> NDArray[np.int64]:

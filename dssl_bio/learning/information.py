@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from dssl_bio.learning.collapse import resultant_length
 from dssl_bio.learning.losses.infonce import infonce
+from dssl_bio.learning.representation import SharedSpecific
 
 MINIBATCH = 256
 MIN_ROWS, NEIGHBOUR_ROWS = 32, 1000
@@ -104,15 +105,40 @@ def diagnostics(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], tem
         if shared.shape[1]:
             found[f"resultant_length_{number}"] = resultant_length(shared)
             if specific.shape[1] and len(shared) >= MIN_ROWS:
-                found[f"specific_shared_club_{number}"] = club_estimate(shared, specific)
+                # A regression on more dimensions than a quarter of its rows would find what is not there.
+                fitted = [_leading(code, min(code.shape[1], len(shared) // 8)) for code in (shared, specific)]
+                found[f"specific_shared_club_{number}"] = club_estimate(*fitted)
                 found[f"specific_shared_knn_{number}"] = nearest_neighbour_estimate(
-                    *(_leading(code[:NEIGHBOUR_ROWS]) for code in (shared, specific)))
+                    *(_leading(code[:NEIGHBOUR_ROWS], 2).cpu().numpy() for code in (shared, specific)))
     return found
 
 
-def _leading(code: Tensor, components: int = 2) -> NDArray[np.float64]:
-    """(N, components) scores on the leading principal components, of unit variance."""
+def pair_diagnostics(molecules: SharedSpecific, phenotypes: SharedSpecific, owner: NDArray[np.int64],
+                     temperature: float, specific: bool = True) -> dict[str, float]:
+    """`diagnostics` of molecules and their phenotypes; the first phenotype of each molecule is its partner.
+
+    Args:
+        molecules: M codes.
+        phenotypes: G codes.
+        owner: (G,) number of each phenotype's molecule.
+        temperature: of the InfoNCE bound.
+        specific: whether the specific codes are trained yet; otherwise they are left out.
+
+    Returns:
+        see `diagnostics`, first is the molecule and second the phenotype; and n_pairs.
+    """
+    numbers, chosen = np.unique(owner, return_index=True)
+    codes = []
+    for both in (molecules.take(numbers), phenotypes.take(chosen)):
+        shared = torch.as_tensor(both.shared)
+        codes.append((shared, torch.as_tensor(both.specific) if specific else shared[:, :0]))
+    return {**diagnostics(codes[0], codes[1], temperature), "n_pairs": float(len(numbers))}
+
+
+def _leading(code: Tensor, components: int) -> Tensor:
+    """(N, components) scores on the leading principal components, of unit variance; all of them is the code itself."""
     centred = (code - code.mean(0)).double()
+    if components >= code.shape[1]:
+        return centred
     values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
-    scores = centred @ vectors[:, -components:]
-    return (scores / values[-components:].clamp_min(1e-18).sqrt()).cpu().numpy()
+    return centred @ vectors[:, -components:] / values[-components:].clamp_min(1e-18).sqrt()

@@ -22,6 +22,7 @@ from dssl_bio.evaluation.metrics import ranks_of_best
 from dssl_bio.learning.config import StepConfig
 from dssl_bio.learning.data import PairBatch, PairLoader, Pairs
 from dssl_bio.learning.disentangled import DisentangledModel
+from dssl_bio.learning.information import pair_diagnostics
 from dssl_bio.learning.inputs import MoleculeInputs
 from dssl_bio.learning.phenotypes import Phenotypes
 from dssl_bio.learning.run import embed_inputs, embed_phenotypes
@@ -53,6 +54,12 @@ class ValidationSet:
         gallery = embed_phenotypes(model, self.phenotypes, self.rows, self.membership, specific=False).shared
         right = np.arange(len(queries))[:, None] == self.owner[None, :]
         return float(np.mean(1 / ranks_of_best(queries @ gallery.T, right)))
+
+    def information(self, model: DisentangledModel, specific: bool) -> dict[str, float]:
+        """Bounds and estimates, in nats, of what the codes share and of what the specific ones repeat of the shared."""
+        molecules = embed_inputs(model, [self.molecules], specific=specific)
+        phenotypes = embed_phenotypes(model, self.phenotypes, self.rows, self.membership, specific=specific)
+        return pair_diagnostics(molecules, phenotypes, self.owner, model.shared_objective.temperature, specific)
 
 
 class StepModule(L.LightningModule):

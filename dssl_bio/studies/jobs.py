@@ -120,9 +120,10 @@ def _start_worker(numbers: "multiprocessing.Queue[int]") -> None:
 
 
 def _run(job: Job, folder: Path) -> dict[str, Any]:
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     result = job.function(job.settings, folder)
     result["seconds"] = round(time.perf_counter() - started, 2)
+    result["processor_seconds"] = round(time.process_time() - used, 2)
     write_json(job.path(folder), {"key": job.key, "dssl_bio": __version__, "torch": torch.__version__,
                                   "device": device(), "settings": job.settings, "result": result})
     return result

@@ -139,11 +139,11 @@ def _penalties(found: StudyResult, config: SyntheticConfig, results: Results, no
             own, shared = (Interval.of([run["r2"][part][1] for run in runs]) for part in ("own", "shared"))
             gaps.setdefault(penalty, []).append(point[1].mean - point[2].mean)
             rows.append([label, str(point[1]), str(point[2]), gaps[penalty][-1], str(own), str(shared),
-                         *_dependence(runs), _mean(run["seconds"] for run in runs)])
+                         *_dependence(runs), _mean(run["processor_seconds"] for run in runs)])
     found.tables.append(Table(
         f"First specific code by penalty, in nats, {regime}",
         ("penalty", "Y_s1", "Y_c", "Y_s1 less Y_c", "R2 of the own latent", "R2 of the shared latent", *DEPENDENCE,
-         "seconds"), rows,
+         "processor seconds"), rows,
         "One step-1 model, one contrast, three penalties. R2: share of the true latent's variance that a kernel ridge "
         "reads on test pairs, linear or not. `orthogonality` is the authors' penalty over sqrt(N)."))
     means = {penalty: (sum(gap) / len(gap), min(gap)) for penalty, gap in gaps.items()}

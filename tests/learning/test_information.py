@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -5,12 +6,17 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from dssl_bio.config import with_overrides
+from dssl_bio.learning.config import TrainConfig
+from dssl_bio.learning.fit import train
 from dssl_bio.learning.information import (
     club_estimate,
     diagnostics,
     infonce_lower_bound,
     nearest_neighbour_estimate,
+    pair_diagnostics,
 )
+from dssl_bio.learning.representation import SharedSpecific, unit_rows
 
 
 def gaussians(rho, n, dim=1):
@@ -62,3 +68,32 @@ def test_diagnostics_tell_a_repeating_specific_code_from_an_independent_one_and_
     assert found["square"]["specific_shared_knn_1"] > found["apart"]["specific_shared_knn_1"] + 0.1
     assert set(diagnostics((shared, shared[:, :0]), (shared, shared[:, :0]), 0.07)) == {
         "shared_information_lower_bound", "resultant_length_1", "resultant_length_2"}
+
+
+def test_pairs_of_molecule_and_phenotype_are_matched_by_owner_and_few_rows_find_no_dependence_that_is_not_there():
+    rng = np.random.default_rng(0)
+    shared = unit_rows(rng.normal(size=(64, 32)))
+    molecules = SharedSpecific(shared, unit_rows(rng.normal(size=(64, 16))))
+    owner = np.r_[rng.permutation(60), 3, 5]  # two molecules have a second phenotype, four have none
+    phenotypes = SharedSpecific(shared[owner], unit_rows(rng.normal(size=(62, 16))))
+    found = pair_diagnostics(molecules, phenotypes, owner, 0.07)
+    assert found["n_pairs"] == 60
+    assert found["shared_information_lower_bound"] > math.log(60) - 0.2
+    assert abs(found["specific_shared_club_1"]) < 3 and abs(found["specific_shared_knn_2"]) < 0.3
+    assert pair_diagnostics(molecules, phenotypes, owner[::-1].copy(), 0.07)["shared_information_lower_bound"] < 0
+    assert not any("specific" in name for name in pair_diagnostics(molecules, phenotypes, owner, 0.07, False))
+
+
+@pytest.mark.parametrize("pairs", ["validation", "training"])
+def test_every_run_on_a_screen_writes_its_information_diagnostics(tmp_path, amides_screen, pairs):
+    fractions = {"validation": "[0.6,0.2,0.2]", "training": "[0.8,0.0,0.2]"}[pairs]
+    config = with_overrides(TrainConfig(), ["molecule_encoder=kernel", "step_1.epochs=1", "step_2.epochs=1",
+                                            "hidden=16", f"split.fractions={fractions}"])
+    train(amides_screen, config, tmp_path / "run", report=lambda _: None)
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    first, second = metrics["step_1"]["information"], metrics["step_2"]["information"]
+    assert first["pairs"] == second["pairs"] == pairs
+    assert first["shared_information_lower_bound"] <= math.log(first["n_pairs"])
+    assert not any(name.startswith("specific") for name in first)
+    if second["n_pairs"] >= 32:
+        assert math.isfinite(second["specific_shared_club_1"]) and math.isfinite(second["specific_shared_knn_2"])

@@ -14,6 +14,8 @@ st.navigation([
     st.Page(PAGES / "molecule_to_phenotypes.py", title="Molecule to phenotypes", icon=":material/search:",
             default=True),
     st.Page(PAGES / "phenotype_to_molecules.py", title="Phenotype to molecules", icon=":material/grid_view:"),
+    st.Page(PAGES / "explore.py", title="Explore", icon=":material/scatter_plot:"),
+    st.Page(PAGES / "batch.py", title="Batch", icon=":material/table_rows:"),
     st.Page(PAGES / "model_card.py", title="Model card", icon=":material/description:"),
 ], position="top").run()
 first_page.set()

@@ -18,8 +18,13 @@ KINDS = (("treated", BLUE, "circle"), ("untreated", ORANGE, "diamond"), ("not se
          ("empty", GREY, "x-thin-open"))
 """Wells of a plate: colour and shape say the same."""
 POINTS = 3_000
+PALETTE_OF_CATEGORIES = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, "#b8a500", "#7a5195")
 STILL = {"displayModeBar": False}
 """Figures that are looked at, without buttons."""
+SELECT = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"]}
+"""Figures on which points are drawn around."""
+CATEGORIES = 8
+SYMBOLS = {"phenotype": "circle", "molecule": "diamond", "untreated": "cross"}
 
 
 def families(table: pd.DataFrame) -> go.Figure:
@@ -77,6 +82,75 @@ def plate(layout: pd.DataFrame, chosen: int | None) -> go.Figure:
     figure.update_yaxes(range=[n_rows - 0.4, -0.6], showgrid=False, zeroline=False, tickmode="array", fixedrange=True,
                         tickvals=list(range(n_rows)), ticktext=[row_letters(row) for row in range(n_rows)])
     return plain(figure)
+
+
+def points(table: pd.DataFrame, places: np.ndarray, column: str, numeric: bool, found: np.ndarray,
+           title: str) -> go.Figure:
+    """A space on a plane; shape says what a point is, colour what was asked; found points are outlined.
+
+    `customdata` holds the point's row in `table`.
+    """
+    figure = go.Figure()
+    numbers = np.arange(len(table))
+    told = table["name"].astype(str) + np.where(table["mechanism"].notna(), " · " + table["mechanism"].astype(str), "")
+    groups = [("", table["kind"].notna().to_numpy(), None)] if numeric else _groups(table[column])
+    for label, mask, colour in groups:
+        first = True
+        for kind, symbol in SYMBOLS.items():
+            chosen = mask & (table["kind"] == kind).to_numpy()
+            if not chosen.any():
+                continue
+            marker = {"symbol": symbol, "size": np.where(found[chosen], 11, 6 if kind == "phenotype" else 5),
+                      "opacity": 0.85, "line": {"width": np.where(found[chosen], 2.5, 0), "color": VERMILION}}
+            if numeric:
+                marker |= {"color": table.loc[chosen, column], "colorscale": "Cividis", "coloraxis": "coloraxis"}
+            else:
+                marker["color"] = colour
+            figure.add_scattergl(x=places[chosen, 0], y=places[chosen, 1], mode="markers", marker=marker,
+                                 customdata=numbers[chosen].tolist(), text=told[chosen], legendgroup=label,
+                                 name=label or kind, showlegend=first or numeric,
+                                 hovertemplate="%{text}<extra>" + kind + "</extra>")
+            first = False
+    figure.update_layout(height=560, dragmode="lasso",
+                         legend={"itemsizing": "constant", "font": {"size": 11}, "y": 0.94},
+                         coloraxis={"colorscale": "Cividis", "colorbar": {"title": title, "thickness": 12}})
+    if numeric:
+        figure.update_layout(legend={"orientation": "h", "yanchor": "bottom", "y": 1.0})
+    figure.update_xaxes(showticklabels=False, showgrid=False, zeroline=False)
+    figure.update_yaxes(showticklabels=False, showgrid=False, zeroline=False)
+    return plain(figure)
+
+
+def heat_map(layout: pd.DataFrame, title: str) -> go.Figure:
+    """One number of every well of a plate, in place."""
+    n_rows, n_columns = plate_shape(layout)
+    values, texts = np.full((n_rows, n_columns), np.nan), np.full((n_rows, n_columns), "", dtype=object)
+    values[layout["row"], layout["column"]] = layout["value"]
+    texts[layout["row"], layout["column"]] = layout[WELL].astype(str) + " " + layout["told"]
+    figure = go.Figure(go.Heatmap(z=values, text=texts, x=list(range(1, n_columns + 1)), xgap=1, ygap=1,
+                                  y=[row_letters(row) for row in range(n_rows)], colorscale="Cividis",
+                                  colorbar={"title": title, "thickness": 12},
+                                  hovertemplate="%{text}<br>%{z:.4g}<extra></extra>", hoverongaps=False))
+    figure.update_layout(height=90 + 21 * n_rows)
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_xaxes(showgrid=False, tickmode="linear", dtick=1 if n_columns <= 12 else 2)
+    return plain(figure)
+
+
+def _groups(values: "pd.Series[object]") -> list[tuple[str, np.ndarray, str]]:
+    """The most frequent values with a colour each; the others together, and those without one, in grey."""
+    counts = values.dropna().astype(str).value_counts()
+    names = sorted(counts.index[:CATEGORIES]) if len(counts) > CATEGORIES else sorted(counts.index)
+    text = values.astype(str)
+    groups = [(name, (text == name).to_numpy() & values.notna().to_numpy(), colour)
+              for name, colour in zip(names, PALETTE_OF_CATEGORIES, strict=False)]
+    rest = ~np.any([mask for _, mask, _ in groups], axis=0) if groups else np.ones(len(values), dtype=bool)
+    others = rest & values.notna().to_numpy()
+    if others.any():
+        groups.append((f"{len(counts) - len(names)} others", others, GREY))
+    if (rest & ~others).any():
+        groups.append(("not annotated", rest & ~others, "rgba(138,148,155,0.45)"))
+    return groups
 
 
 def row_letters(row: int) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from dssl_bio.chem.standardize_many import Standardizer
     from dssl_bio.learning.representation import SharedSpecific
     from dssl_bio.retrieval.bundle import Bundle
+    from dssl_bio.retrieval.explore import Method, Space
     from dssl_bio.retrieval.lookup import Identified
     from dssl_bio.retrieval.reverse import MoleculeHit
     from dssl_bio.retrieval.search import Hit, Searcher
@@ -153,6 +155,15 @@ def searched_molecules(path: str, vector: bytes, top_k: int) -> "list[MoleculeHi
     from dssl_bio.retrieval.reverse import molecules_of
 
     return molecules_of(opened(path), np.frombuffer(vector, dtype=np.float32), top_k)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def mapped(path: str, space: "Space", method: "Method") -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    """A space as points on a plane; laid out once for all sessions."""
+    from dssl_bio.retrieval.explore import plane, points
+
+    table, vectors = points(opened(path), space)
+    return table, plane(vectors, method)
 
 
 @contextmanager

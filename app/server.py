@@ -3,6 +3,7 @@
 `dssl-bio serve` has Streamlit run this file; `main.py` is what a session runs.
 """
 
+import logging
 import re
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -19,6 +20,8 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+logger = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
 PAGE_NAMES = sorted(path.stem for path in (HERE / "app_pages").glob("*.py") if path.stem != "__init__")
@@ -81,4 +84,11 @@ async def warmed(_: App) -> AsyncIterator[None]:
     yield
 
 
-app = App(HERE / "main.py", middleware=[Middleware(OwnPages)], lifespan=warmed)
+def told(error: Exception) -> bool:
+    """What we did not foresee: a sentence on the page, the traceback in the server's log."""
+    logger.error("a page failed", exc_info=error)
+    streamlit.error("Something went wrong on this page; the server's log tells what. The other pages still work.")
+    return True
+
+
+app = App(HERE / "main.py", middleware=[Middleware(OwnPages)], lifespan=warmed, on_script_error=told)

@@ -33,13 +33,17 @@ def address() -> str:
 
 
 def command(path: str, found: Answer) -> str:
-    """The `dssl-bio retrieve` line that gives these hits; the bundle's path is told only to its own machine."""
-    on_this_machine = (urlsplit(st.context.url or "").hostname or LOCAL[0]) in LOCAL
-    bundle = path if on_this_machine else tables(path).folder.name
+    """The `dssl-bio retrieve` line that gives these hits."""
     dose = query.dose_um(tables(path))
-    parts = ["dssl-bio", "retrieve", bundle, "--smiles", found.identified.molecule.smiles, "--top-k",
+    parts = ["dssl-bio", "retrieve", bundle_argument(path), "--smiles", found.identified.molecule.smiles, "--top-k",
              str(query.top_k()), *(["--dose-um", f"{dose:g}"] if dose is not None else [])]
     return shlex.join(parts)
+
+
+def bundle_argument(path: str) -> str:
+    """How a command names the bundle; its whole path is told only to its own machine."""
+    on_this_machine = (urlsplit(st.context.url or "").hostname or LOCAL[0]) in LOCAL
+    return path if on_this_machine else tables(path).folder.name
 
 
 def report(path: str, found: Answer) -> str:

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 from dssl_bio.artefact import written_whole
 from dssl_bio.config import checked
 from dssl_bio.errors import DsslBioError, EvaluationError
+from dssl_bio.evaluation.activity import activity_of
 from dssl_bio.evaluation.catalogue import checked_methods, made, method_class
 from dssl_bio.evaluation.division import Division, divide
 from dssl_bio.evaluation.features import well_profiles
@@ -170,7 +171,7 @@ def division_of(screen: Screen, folds: pd.DataFrame, fold: int, options: Benchma
                                   f"{', '.join(modalities(screen))}")
         rows = np.unique(screen.images.table["row"].to_numpy()).astype(np.int64)
         profiles = np.load(folder / WELL_PROFILES, allow_pickle=False)
-    activity = true_activity(options.truth) if options.truth else None
+    activity = true_activity(options.truth) if options.truth else activity_of(screen, rows, profiles)
     return divide(screen, split_of_fold(folds, fold), rows, profiles, fold=f"fold {fold}", mode=options.mode,
                   train_where=options.train_where, gallery_where=options.gallery_where, activity=activity)
 

@@ -84,7 +84,7 @@ def test_dominance_needs_more_own_and_less_shared_information():
 
 
 def test_a_small_study_reports_the_trade_off_and_takes_no_time_the_second_time(tmp_path):
-    config = SyntheticConfig(n=3000, epochs=10, specific_epochs=8, learning_rate=3e-3, seeds=(0,), betas=(0.1,),
+    config = SyntheticConfig(n=4000, epochs=10, specific_epochs=8, learning_rate=3e-3, seeds=(0,), betas=(0.1,),
                              lambdas=(0.0, 1.0), parts=("beta", "lambda"))
     first = synthetic_study(config, tmp_path)
     assert len(list((tmp_path / "jobs").glob("*.json"))) == len(synthetic_jobs(config)) == 4

@@ -22,6 +22,10 @@ REPLICATE = "Metadata_Replicate"
 RUN = "Metadata_Run"
 CELL_COUNT = "Metadata_CellCount"
 
+METADATA = (SOURCE, BATCH, PLATE, WELL, SITE, INCHIKEY, SMILES, PERT_TYPE, COMPOUND, DOSE_UM, MOA, CELL_LINE, REPLICATE,
+            RUN, CELL_COUNT)
+"""Columns that the program knows; a screen may have others."""
+
 ROW_KEY = "row_key"
 MOLECULE_ID = "molecule_id"
 

@@ -1,5 +1,6 @@
 """A manifest: the TOML file that describes one screen. Every field is explained in data_manifests/README.md."""
 
+import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -11,7 +12,7 @@ from dssl_bio.config import Config, read_toml
 from dssl_bio.errors import ConfigError, ManifestError
 from dssl_bio.screens.expressions import parse
 from dssl_bio.screens.normalize import Normalisation, Transform
-from dssl_bio.vocabulary import CHANNELS
+from dssl_bio.vocabulary import CHANNELS, METADATA
 
 DoseUnit = Literal["M", "mM", "uM", "nM", "pM"]
 TO_UM: dict[DoseUnit, float] = {"M": 1e6, "mM": 1e3, "uM": 1.0, "nM": 1e-3, "pM": 1e-6}
@@ -188,6 +189,10 @@ class Manifest(Config):
         for word in (*self.columns, *self.constants):
             if not _METADATA.fullmatch(word):
                 raise ValueError(f"columns and constants are named Metadata_..., not {word!r}")
+            meant = _misspelt(word)
+            if meant is not None:
+                raise ValueError(f"{word!r} is not a word of the program; did you mean {meant!r}? A column of your own "
+                                 "needs a name that is less like it")
         both = set(self.columns) & set(self.constants)
         if both:
             raise ValueError(f"{', '.join(sorted(both))}: both in columns and in constants")
@@ -233,3 +238,15 @@ def _expression(text: str) -> str:
     except ConfigError as problem:
         raise ValueError(str(problem)) from problem
     return text
+
+
+def _misspelt(word: str) -> str | None:
+    """The word of the vocabulary that was meant; None for one that is in it, and for one that is like none of it.
+
+    A column under a misspelt word would be kept and never used: no mechanism, no dose, and no message.
+    """
+    if word in METADATA:
+        return None
+    tails = {known.removeprefix("Metadata_").casefold(): known for known in METADATA}
+    near = difflib.get_close_matches(word.removeprefix("Metadata_").casefold(), tails, n=1, cutoff=0.9)
+    return tails[near[0]] if near else None

@@ -64,6 +64,17 @@ def loaded(text: bytes) -> list[dict[str, Any]]:
     return items
 
 
+def replace(before: list[dict[str, Any]], edited: pd.DataFrame) -> None:
+    """Takes over notes and removals of an edited `as_table(before)`; a row that was added by hand is no hit."""
+    after = [{**before[place], "note": str(note or "")[:MAX_NOTE]}
+             for place, note in zip(edited.index.tolist(), edited["note"], strict=True)
+             if isinstance(place, int) and 0 <= place < len(before)]
+    if after != collection():
+        st.session_state[KEPT] = after
+        if len(after) != len(before):
+            st.rerun()
+
+
 def as_table(items: list[dict[str, Any]]) -> pd.DataFrame:
     """A collection as rows."""
     return pd.DataFrame(items, columns=["query", "name", "entry", "score", "note", "bundle"])

@@ -14,8 +14,10 @@ st.navigation([
     st.Page(PAGES / "molecule_to_phenotypes.py", title="Molecule to phenotypes", icon=":material/search:",
             default=True),
     st.Page(PAGES / "phenotype_to_molecules.py", title="Phenotype to molecules", icon=":material/grid_view:"),
+    st.Page(PAGES / "compare.py", title="Compare", icon=":material/compare_arrows:"),
     st.Page(PAGES / "explore.py", title="Explore", icon=":material/scatter_plot:"),
     st.Page(PAGES / "batch.py", title="Batch", icon=":material/table_rows:"),
+    st.Page(PAGES / "kept_hits.py", title="Kept hits", icon=":material/bookmark:"),
     st.Page(PAGES / "model_card.py", title="Model card", icon=":material/description:"),
 ], position="top").run()
 first_page.set()

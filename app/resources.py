@@ -166,6 +166,14 @@ def mapped(path: str, space: "Space", method: "Method") -> tuple[pd.DataFrame, N
     return table, plane(vectors, method)
 
 
+@st.cache_resource(show_spinner=False, max_entries=8)
+def pairs_of(path: str) -> "SharedSpecific":
+    """Cosines of random pairs of the library, with which a pair is compared."""
+    from dssl_bio.retrieval.compare import random_pairs
+
+    return random_pairs(opened(path))
+
+
 @contextmanager
 def waiting(path: str) -> Iterator[None]:
     """Shows that a page is at work, and after a start why it takes a few seconds."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import streamlit
 from starlette.middleware import Middleware
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 from streamlit.starlette import App
 
 Scope = MutableMapping[str, Any]
@@ -38,6 +38,9 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+
+EDITOR_STYLES = ("/gwt/chrome/mosaic.css", "/gwt/chrome/chrome.css", "/jsa.css")
+"""The molecule editor asks for these and does without them; our page in their stead would be a console error."""
 
 # Opened at /model_card, Streamlit's page would look for its server at /model_card/_stcore first and log two 404s.
 ADDRESS = ("<script>window.__streamlit = {BACKEND_BASE_URL: window.location.origin + window.location.pathname.replace("
@@ -68,11 +71,13 @@ class OwnPages:
                 message["headers"] = [*message.get("headers", []), *own]
             await send(message)
 
-        if scope["method"] in ("GET", "HEAD") and PAGE.match(scope["path"]):
-            page = HTMLResponse(self.index, headers={"Cache-Control": "no-cache"})
-            await page(scope, receive, send_with_headers)
-            return
-        await self.app(scope, receive, send_with_headers)
+        answer: Callable[[Scope, Receive, Send], Awaitable[None]] = self.app
+        if scope["method"] in ("GET", "HEAD"):
+            if PAGE.match(scope["path"]):
+                answer = HTMLResponse(self.index, headers={"Cache-Control": "no-cache"})
+            elif scope["path"].endswith(EDITOR_STYLES):
+                answer = Response("", media_type="text/css")
+        await answer(scope, receive, send_with_headers)
 
 
 @asynccontextmanager

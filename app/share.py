@@ -14,13 +14,14 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 
 def bar(path: str, found: Answer) -> None:
     """Buttons under a result."""
+    line = command(path, found)  # here, for a download is made outside of the session
     with st.container(horizontal=True, gap="small"):
         with st.popover("Share", icon=":material/share:"):
             st.caption("The address of this result")
             st.code(address(), language=None, wrap_lines=True)
             st.caption("The same on the command line")
-            st.code(command(path, found), language="bash", wrap_lines=True)
-        st.download_button("Report", lambda: report(path, found), "report.html", "text/html",
+            st.code(line, language="bash", wrap_lines=True)
+        st.download_button("Report", lambda: report(path, found, line), "report.html", "text/html",
                            icon=":material/print:", on_click="ignore",
                            help="One page to print or to keep: open it in a browser and print it, to PDF if you like.")
 
@@ -29,7 +30,7 @@ def address() -> str:
     """This page's address with its question; what is typed is encoded."""
     url = urlsplit(st.context.url or "")
     asked = {name: value for name, value in st.query_params.to_dict().items() if value}
-    return f"{url.scheme}://{url.netloc}{url.path}?{urlencode(asked)}" if url.netloc else f"?{urlencode(asked)}"
+    return f"{url.scheme}://{url.netloc}{url.path or '/'}?{urlencode(asked)}" if url.netloc else f"?{urlencode(asked)}"
 
 
 def command(path: str, found: Answer) -> str:
@@ -46,10 +47,10 @@ def bundle_argument(path: str) -> str:
     return path if on_this_machine else tables(path).folder.name
 
 
-def report(path: str, found: Answer) -> str:
-    """The printable page of a result."""
+def report(path: str, found: Answer, line: str) -> str:
+    """The printable page of a result; `line` is its command."""
     bundle = opened(path)
     notes = [words.changes_sentence(found.identified), words.standing(found.identified),
              words.null_sentence(bundle.null)]
     return query_report(bundle, found.identified, found.hits, notes=notes, warning=words.origin_sentence(tables(path)),
-                        command=command(path, found), definitions={"Cosine": words.COSINE, "p": words.P, "q": words.Q})
+                        command=line, definitions={"Cosine": words.COSINE, "p": words.P, "q": words.Q})

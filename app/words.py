@@ -20,6 +20,9 @@ Q = ("The share of false hits to expect among all hits with a p this small, over
 
 SEEN = ("Whether the model was fitted to this molecule's own phenotype. A molecule that it has seen is remembered; one "
         "that it has not seen is found.")
+SHARED = "Cosine between what cells can show of the two molecules: alike means similar phenotypes."
+SPECIFIC = "Cosine between what only the structures tell of them."
+TANIMOTO = "Likeness of structures as a chemist sees it: count-Morgan fingerprints of radius 2; 1 is identical."
 OWN = "Where the molecule's own measured phenotype stands among all entries searched."
 CELLS = ("Cells left in these wells, as a share of the untreated wells of their plates. Few cells mean that the "
          "molecule kills them or stops their growth: the phenotype may be that of dying cells.")

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader
 from dssl_bio import __version__
 from dssl_bio.chem.depict import svg
 from dssl_bio.errors import MoleculeError
-from dssl_bio.imaging.compose import colour_of, composite, enlarged, png, with_scale_bar
+from dssl_bio.imaging.compose import colour_of, composite, enlarged, png, scale_bar_um, with_scale_bar
 from dssl_bio.retrieval.families import changed_families, typical_entries
 from dssl_bio.retrieval.lookup import Identified
 from dssl_bio.retrieval.pictures import control_picture, entry_picture
@@ -59,7 +59,7 @@ def query_report(bundle: "Bundle", identified: Identified, hits: "Sequence[Hit]"
         command=command, definitions=definitions or {}, null=bundle.null, version=__version__,
         pictured=[row for row in rows if row.get("pictures") or row.get("families")],
         key=[(name, "rgb({},{},{})".format(*colour_of(name, channels))) for name in channels],
-        created=datetime.now(UTC).isoformat("T", "seconds"))
+        bar=_bar(bundle), created=datetime.now(UTC).isoformat("T", "seconds"))
 
 
 def _row(bundle: "Bundle", hit: "Hit") -> dict[str, Any]:
@@ -93,3 +93,11 @@ def _data(bundle: "Bundle", picture: "Shown") -> str:
     if facts.pixel_size_um > 0:
         rgb = with_scale_bar(rgb, facts.pixel_size_um * picture.pixels.shape[2] / rgb.shape[1])
     return "data:image/png;base64," + base64.b64encode(png(rgb)).decode()
+
+
+def _bar(bundle: "Bundle") -> str:
+    """What the bar in a bundle's pictures measures; nothing where that is not known."""
+    size = bundle.run.facts.pixel_size_um
+    if bundle.pictures is None or size <= 0:
+        return ""
+    return f"bar {scale_bar_um(bundle.pictures.shape[3], size):g} µm"

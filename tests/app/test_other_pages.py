@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from dssl_bio.app import kept
 from dssl_bio.app.jobs import queries_of_upload
 from streamlit.testing.v1 import AppTest
 
@@ -145,3 +146,45 @@ def test_an_upload_is_written_under_a_name_of_ours(tmp_path):
     assert [query.shown for query in queries] == ["CCO"]
     assert total == 1
     assert [path.name for path in tmp_path.iterdir()] == ["upload.smi"]
+
+
+def test_two_molecules_are_compared_and_a_bad_one_gets_a_sentence(bundle, monkeypatch):
+    test = opened("compare", bundle, monkeypatch, first="cpd 3", second="Nc1ccccc1")
+    assert not test.exception
+    text = shown(test)
+    assert "shared cosine" in text
+    assert "% of pairs" in text
+    assert len(test.dataframe) == 2
+    test = opened("compare", bundle, monkeypatch, first="cpd 3", second="C1CC")
+    assert not test.exception
+    assert "not a valid SMILES" in test.error[0].value.replace("\\", "")
+
+
+def test_a_kept_hit_is_saved_and_loaded_and_what_is_no_collection_is_refused(profile_bundle, monkeypatch):
+    start = opened("molecule_to_phenotypes", profile_bundle, monkeypatch, molecule="CCO", top="2")
+    next(button for button in start.button if button.label == "Keep").click().run()
+    items = start.session_state["kept"]
+    assert [item["query"] for item in items] == ["CCO"]
+    assert [button.label for button in start.button].count("Kept") == 1
+    saved = kept.saved(items)
+    test = opened("kept_hits", profile_bundle, monkeypatch)
+    assert "Nothing is kept yet" in shown(test)
+    test.file_uploader(key="collection").set_value(("c.json", saved.encode(), "application/json")).run()
+    assert not test.exception
+    assert test.session_state["kept"] == items
+    for content in (b"[]", b"{", b'{"form": "another"}', b"[" * 100_000, b"\xff"):
+        test.file_uploader(key="collection").set_value(("c.json", content, "application/json")).run()
+        assert not test.exception
+        assert "not a collection" in test.error[0].value.replace("\\", "")
+    assert test.session_state["kept"] == items
+
+
+def test_notes_and_removals_are_taken_over(monkeypatch):
+    items = [{"bundle": "b", "entry": f"E{i}", "name": "n", "query": "C", "score": 0.5, "note": ""} for i in range(3)]
+    state = {"kept": list(items)}
+    monkeypatch.setattr(kept.st, "session_state", state)
+    monkeypatch.setattr(kept.st, "rerun", lambda: None)
+    table = kept.as_table(items)
+    table.loc[0, "note"] = "look again"
+    kept.replace(items, table.drop(index=1))
+    assert [(item["entry"], item["note"]) for item in state["kept"]] == [("E0", "look again"), ("E2", "")]

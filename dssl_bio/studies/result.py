@@ -139,7 +139,7 @@ def as_page(result: StudyResult) -> str:
             figure.update_xaxes(type="log")
         drawn = plotly.io.to_html(figure, full_html=False, include_plotlyjs=number == 0)
         parts.append(f"<figure>{drawn}<figcaption>{html.escape(plot.caption)}</figcaption></figure>")
-    tables = [*result.tables, *([_checks_table(result.checks)] if result.checks else [])]
+    tables = [*([_checks_table(result.checks)] if result.checks else []), *result.tables]
     findings = "".join(f"<li>{html.escape(finding)}</li>" for finding in result.findings)
     settings = "".join(f"<tr><th>{html.escape(str(key))}</th><td>{html.escape(str(value))}</td></tr>"
                        for key, value in result.settings.items())

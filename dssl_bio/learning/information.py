@@ -106,8 +106,8 @@ def diagnostics(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], tem
             found[f"resultant_length_{number}"] = resultant_length(shared)
             if specific.shape[1] and len(shared) >= MIN_ROWS:
                 # A regression on more dimensions than a quarter of its rows would find what is not there.
-                most = len(shared) // 8
-                found[f"specific_shared_club_{number}"] = club_estimate(_leading(shared, most), _leading(specific, most))
+                many = [_leading(code, len(shared) // 8) for code in (shared, specific)]
+                found[f"specific_shared_club_{number}"] = club_estimate(many[0], many[1])
                 few = [_leading(code[:NEIGHBOUR_ROWS], 2).cpu().numpy() for code in (shared, specific)]
                 found[f"specific_shared_knn_{number}"] = nearest_neighbour_estimate(few[0], few[1])
     return found

@@ -69,7 +69,8 @@ class TrainedMethod(Method):
         with tempfile.TemporaryDirectory(prefix="dssl-bio-") as temporary:
             folds = _written(division, Path(temporary))
             folder = Path(temporary) / "run"
-            self.metrics = train(division.screen, self.config(folds, seed), folder, report=lambda line: None)
+            self.metrics = train(division.screen, self.config(folds, seed), folder, resumable=False,
+                                 report=lambda line: None)
             run = Run.open(folder, check=False)
             placed = run.embed_molecules(division.standardised).shared
             entries = np.zeros((len(division.entries), placed.shape[1]), np.float32)

@@ -69,7 +69,7 @@ def unfinished(folder: Path) -> Path:
     return folder.with_name(folder.name + ".partial")
 
 
-def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = False,
+def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = False, resumable: bool = True,
           report: Callable[[str], None] = logger.info) -> dict[str, Any]:
     """Trains both steps and writes a Run.
 
@@ -80,6 +80,7 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
         config: resolved configuration.
         folder: the Run; replaced when it holds a run, refused when it holds anything else.
         resume: continue `<folder>.partial`.
+        resumable: keep what `resume` needs, curves and diagnostics; a run that serves one comparison does without.
         report: receives a line of progress now and then.
 
     Returns:
@@ -106,10 +107,11 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
             continue
         watched = None if options.keep == "last" else material.validation
         metrics[f"step_{step}"] = train_step(model, step, material.pairs, watched, options, work, config.seed, report,
-                                             bf16)
+                                             bf16, resumable)
         if step == 1 and watched is None and material.validation is not None:
             metrics["step_1"]["validation_mrr"] = material.validation.reciprocal_rank(model)
-        metrics[f"step_{step}"]["information"] = _information(model, material, specific=step == 2)
+        if resumable:
+            metrics[f"step_{step}"]["information"] = _information(model, material, specific=step == 2)
     write_model(work, model, config, material.facts)
     material.split.to_parquet(work / SPLIT_TABLE)
     screen.molecules.to_parquet(work / MOLECULE_TABLE)
@@ -148,7 +150,8 @@ def _trial(screen: Screen, config: TrainConfig, split: pd.DataFrame) -> NDArray[
     _fit_to_training_rows(model, material)
     material = _with_fixed_features(model, material)
     with tempfile.TemporaryDirectory(prefix="dssl-bio-") as folder:
-        train_step(model, 1, material.pairs, None, config.step_1, Path(folder), config.seed, lambda line: None, False)
+        train_step(model, 1, material.pairs, None, config.step_1, Path(folder), config.seed, lambda line: None, False,
+                   resumable=False)
     asked = material.validation
     assert asked is not None
     queries = embed_inputs(model, [asked.molecules]).shared

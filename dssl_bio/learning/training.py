@@ -103,8 +103,8 @@ class StepModule(L.LightningModule):
 class Keeper(L.Callback):
     """After every epoch: validation, the best weights, and the state from which a killed run continues."""
 
-    def __init__(self, folder: Path, report: Callable[[str], None]):
-        self.folder, self.report = folder, report
+    def __init__(self, folder: Path, report: Callable[[str], None], resumable: bool = True):
+        self.folder, self.report, self.resumable = folder, report, resumable
         self.best, self.best_epoch = -math.inf, -1
         self.best_weights: dict[str, Tensor] = {}
 
@@ -145,7 +145,8 @@ class Keeper(L.Callback):
             self.best_weights = _copied(module.model)
         _warn_of_collapse(module.step, metrics)
         self.report(line)
-        self._save(trainer, module, epoch)
+        if self.resumable:
+            self._save(trainer, module, epoch)
         if epoch - self.best_epoch >= module.config.patience:
             trainer.should_stop = True
 
@@ -165,7 +166,8 @@ class Keeper(L.Callback):
 
 
 def train_step(model: DisentangledModel, step: int, pairs: Pairs, validation: ValidationSet | None, config: StepConfig,
-               folder: Path, seed: int, report: Callable[[str], None], bf16: bool) -> dict[str, float]:
+               folder: Path, seed: int, report: Callable[[str], None], bf16: bool,
+               resumable: bool = True) -> dict[str, float]:
     """Trains one step in place and leaves the model with its best weights.
 
     Args:
@@ -178,6 +180,7 @@ def train_step(model: DisentangledModel, step: int, pairs: Pairs, validation: Va
         seed: of minibatches and augmentation.
         report: receives one line an epoch.
         bf16: computes in bfloat16 where autocast allows.
+        resumable: writes curves and, after every epoch, the state that a killed run continues from.
 
     Returns:
         best epoch and best validation MRR (step 1).
@@ -186,14 +189,14 @@ def train_step(model: DisentangledModel, step: int, pairs: Pairs, validation: Va
     state_file = state_folder / "state.json"
     first_epoch = json.loads(state_file.read_text())["epoch"] + 1 if state_file.is_file() else 0
     module = StepModule(model, step, config, validation, first_epoch)
-    keeper = Keeper(state_folder, report)
+    keeper = Keeper(state_folder, report, resumable)
     stopped_early = False
     if first_epoch:
         keeper.restore(module)
         stopped_early = first_epoch - 1 - keeper.best_epoch >= config.patience
     if first_epoch < config.epochs and not stopped_early:
         loader = PairLoader(pairs, config.batch_size, step, seed, first_epoch)
-        _trainer(config.epochs - first_epoch, folder, step, keeper, bf16).fit(module, loader)
+        _trainer(config.epochs - first_epoch, folder, step, keeper, bf16, resumable).fit(module, loader)
     model.load_state_dict(keeper.best_weights)
     model.eval()
     result: dict[str, float] = {"best_epoch": keeper.best_epoch + 1}
@@ -206,11 +209,11 @@ def remove_state(folder: Path) -> None:
         shutil.rmtree(folder / f"step_{step}_state", ignore_errors=True)
 
 
-def _trainer(epochs: int, folder: Path, step: int, keeper: Keeper, bf16: bool) -> L.Trainer:
+def _trainer(epochs: int, folder: Path, step: int, keeper: Keeper, bf16: bool, curves: bool) -> L.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
     loggers = [CSVLogger(folder, name="curves", version=f"step_{step}"),
-               TensorBoardLogger(folder, name="tensorboard", version=f"step_{step}")]
+               TensorBoardLogger(folder, name="tensorboard", version=f"step_{step}")] if curves else []
     return L.Trainer(max_epochs=epochs, accelerator="auto", devices=1, precision="bf16-mixed" if bf16 else "32-true",
                      logger=loggers, callbacks=[keeper], enable_checkpointing=False, enable_model_summary=False,
                      enable_progress_bar=False, gradient_clip_val=1.0, log_every_n_steps=10)

@@ -74,7 +74,11 @@ class LossParts:
 
 def shared_loss(raw_1: Tensor, raw_2: Tensor, objective: SharedObjective, groups: Tensor | None = None,
                 generator: torch.Generator | None = None, kappas: tuple[Tensor, Tensor] | None = None) -> LossParts:
-    """Step 1 from the outputs of the two shared encoders.
+    """Step 1 from the outputs e of the two shared encoders: L = NCE(z1, z2) + beta * D(mu1, mu2).
+
+    mu = e / |e|; z ~ vMF(mu, kappa), reparameterised; NCE is the symmetric InfoNCE at the temperature, ln N minus a lower
+    bound of I(Z1; X2); D bounds I(Z1; X1 | X2) from above: in `nats` the mean KL of the two posteriors,
+    kappa A_d(kappa) (1 - mu1 . mu2); in `authors` the mean of -mu1 . mu2.
 
     Args:
         raw_1: (N, D) outputs for the first modality, of any length; their directions are the means.
@@ -126,7 +130,11 @@ class View:
 
 def specific_loss(first: tuple[View, View], second: tuple[View, View], objective: SpecificObjective,
                   groups: tuple[Tensor | None, Tensor | None] = (None, None)) -> LossParts:
-    """Step 2 from two views of each modality.
+    """Step 2 from two views of each modality, s specific and c shared codes, ' the second view, o the other modality:
+
+        L = sum_m NCE([s_m ; c_o], [s_m' ; c_o']) + lambda * sum_m 1/2 (P(s_m, c_m) + P(s_m', c_m')),
+
+    the surrogate of I(Z_s, X_o; X_m) - lambda I(Z_s; Z_c); joined codes have unit length and P is the penalty.
 
     The contrast is on [specific ; *other* modality's shared] and the penalty on (specific, *own* shared):
     together, specific and the other's shared must tell the input, and specific must not repeat its own shared.

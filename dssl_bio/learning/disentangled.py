@@ -76,8 +76,8 @@ def shared_loss(raw_1: Tensor, raw_2: Tensor, objective: SharedObjective, groups
                 generator: torch.Generator | None = None, kappas: tuple[Tensor, Tensor] | None = None) -> LossParts:
     """Step 1 from the outputs e of the two shared encoders: L = NCE(z1, z2) + beta * D(mu1, mu2).
 
-    mu = e / |e|; z ~ vMF(mu, kappa), reparameterised; NCE is the symmetric InfoNCE at the temperature, ln N minus a lower
-    bound of I(Z1; X2); D bounds I(Z1; X1 | X2) from above: in `nats` the mean KL of the two posteriors,
+    mu = e / |e|; z ~ vMF(mu, kappa), reparameterised; NCE is the symmetric InfoNCE at the temperature, and ln N - NCE
+    bounds I(Z1; X2) from below; D bounds I(Z1; X1 | X2) from above: in `nats` the mean KL of the two posteriors,
     kappa A_d(kappa) (1 - mu1 . mu2); in `authors` the mean of -mu1 . mu2.
 
     Args:
@@ -130,7 +130,9 @@ class View:
 
 def specific_loss(first: tuple[View, View], second: tuple[View, View], objective: SpecificObjective,
                   groups: tuple[Tensor | None, Tensor | None] = (None, None)) -> LossParts:
-    """Step 2 from two views of each modality, s specific and c shared codes, ' the second view, o the other modality:
+    """Step 2 from two views of each modality.
+
+    With specific codes s and shared ones c, ' for the second view and o for the other modality,
 
         L = sum_m NCE([s_m ; c_o], [s_m' ; c_o']) + lambda * sum_m 1/2 (P(s_m, c_m) + P(s_m', c_m')),
 

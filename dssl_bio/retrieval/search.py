@@ -13,7 +13,8 @@ from dssl_bio.retrieval.index import PhenotypeIndex
 from dssl_bio.retrieval.significance import GRID
 from dssl_bio.vocabulary import DOSE_UM, MOLECULE_ID
 
-QUERIES_AT_ONCE = 16
+QUERIES_AT_ONCE = 64
+SCORES_AT_ONCE = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,9 @@ class Searcher:
         null = self.bundle.null
         scores, numbers = self._index.search(queries, top_k, self.bundle.run.id)
         q = np.ones(scores.shape)
-        for start in range(0, len(queries), QUERIES_AT_ONCE):
-            rows = slice(start, start + QUERIES_AT_ONCE)
+        step = max(1, min(QUERIES_AT_ONCE, SCORES_AT_ONCE // len(self._index)))
+        for start in range(0, len(queries), step):
+            rows = slice(start, start + step)
             everything = _on_grid(queries[rows] @ self._index.vectors.T)
             for row, whole in enumerate(everything, start=start):
                 gallery = whole if self._duplicates is None else self._duplicates.best(whole)
@@ -112,4 +114,6 @@ class _Duplicates:
 
 def _on_grid(scores: NDArray[np.float32]) -> NDArray[np.int32]:
     """Scores as whole multiples of 1 / GRID."""
-    return np.clip(np.rint(scores * np.float32(GRID)), -GRID, GRID).astype(np.int32)
+    scaled = scores * np.float32(GRID)
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, -GRID, GRID, out=scaled).astype(np.int32)

@@ -55,17 +55,23 @@ class Null:
             gallery: (m,) all scores of the query, deduplicated.
         """
         levels = self._exceeding_on_grid
-        return self._benjamini_hochberg(levels[hits + GRID], levels[gallery + GRID])
+        return self._benjamini_hochberg(levels.take(hits + GRID, mode="clip"), levels.take(gallery + GRID, mode="clip"))
 
     def _benjamini_hochberg(self, hits: NDArray[np.integer], gallery: NDArray[np.integer]) -> Floats:
-        """The q that belongs to numbers of draws which exceed a score."""
+        """The q that belongs to numbers of draws which exceed a score, each found among the gallery's."""
         n_levels = len(self.scores) + 1
         at_least = np.bincount(gallery, minlength=n_levels).cumsum()  # entries with p up to the level's
-        first = int(gallery.min())  # the levels before have no entry and are never the minimum
-        ratio = np.full(n_levels, np.inf)
-        ratio[first:] = np.arange(first + 1, n_levels + 1) * (len(gallery) / n_levels) / at_least[first:]
-        q = np.minimum.accumulate(ratio[::-1])[::-1]
-        return np.minimum(1.0, q[hits])
+        # A hit whose last digit was rounded the other way may lie one step before the gallery's first
+        levels, places = np.unique(np.maximum(hits, gallery.min()), return_inverse=True)
+        start = levels[0]  # levels before a hit's never hold its minimum
+        ratio = self._ranks[start:] / at_least[start:]
+        within = np.minimum.reduceat(ratio, levels - start)  # from each hit's level to the next one's
+        q = np.minimum.accumulate(within[::-1])[::-1] * (len(gallery) / n_levels)
+        return np.minimum(1.0, q[places])
+
+    @cached_property
+    def _ranks(self) -> NDArray[np.float64]:
+        return np.arange(1.0, len(self.scores) + 2)
 
     @cached_property
     def _exceeding_on_grid(self) -> NDArray[np.int32]:

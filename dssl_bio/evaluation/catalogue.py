@@ -12,6 +12,7 @@ from dssl_bio.evaluation.baselines import (
     OrderOnly,
     PlateOnly,
     RandomVectors,
+    SeveralKernelRidge,
     TunedKernelRidge,
 )
 from dssl_bio.evaluation.cross_modality import CROSS_METHODS, CrossMethod
@@ -24,13 +25,15 @@ KERNEL_RIDGE = "kernel-ridge"
 ACROSS = "@"
 
 METHODS: dict[str, type[Method]] = {
-    "dssl": DisentangledRun, "clip": ClipRun, KERNEL_RIDGE: TunedKernelRidge, "nearest-neighbour": NearestNeighbour,
-    "descriptors": Descriptors, "mean-profile": MeanProfile, "order-only": OrderOnly, "plate-only": PlateOnly,
-    "cell-count": CellCountOnly, "random": RandomVectors, **TWO_VIEW_METHODS,
+    "dssl": DisentangledRun, "clip": ClipRun, KERNEL_RIDGE: TunedKernelRidge,
+    "several-kernel-ridge": SeveralKernelRidge, "nearest-neighbour": NearestNeighbour, "descriptors": Descriptors,
+    "mean-profile": MeanProfile, "order-only": OrderOnly, "plate-only": PlateOnly, "cell-count": CellCountOnly,
+    "random": RandomVectors, **TWO_VIEW_METHODS,
 }
 TITLES = {
     "dssl": "DisentangledSSL, shared", "clip": "CLIP, same encoders",
     KERNEL_RIDGE: "kernel ridge on fingerprints (tuned)",
+    "several-kernel-ridge": "kernel ridge on four kernels (tuned)",
     "nearest-neighbour": "nearest fingerprint neighbour", "descriptors": "physico-chemical descriptors",
     "mean-profile": "mean profile", "order-only": "order only (5 neighbours)", "plate-only": "plate identity only",
     "cell-count": "cell count only", "random": "random vectors", "siglip": "SigLIP", "cloob": "CLOOB", "dcca": "DCCA",

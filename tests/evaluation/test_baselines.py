@@ -10,6 +10,7 @@ from dssl_bio.evaluation.baselines import (
     OrderOnly,
     PlateOnly,
     RandomVectors,
+    SeveralKernelRidge,
     TunedKernelRidge,
     fingerprints,
     library_order,
@@ -21,7 +22,7 @@ from dssl_bio.evaluation.metrics import chance_summary
 from tests.evaluation.profile_screen import amides, amides_division, amides_table
 
 EVERY = [TunedKernelRidge, NearestNeighbour, Descriptors, MeanProfile, OrderOnly, PlateOnly, CellCountOnly,
-         RandomVectors]
+         RandomVectors, SeveralKernelRidge]
 
 
 def reciprocal_ranks(vectors, division):
@@ -54,7 +55,7 @@ def amides_names(division):
     return [written[name] for name in division.molecules.Metadata_Compound]
 
 
-@pytest.mark.parametrize("method", [TunedKernelRidge, NearestNeighbour])
+@pytest.mark.parametrize("method", [TunedKernelRidge, SeveralKernelRidge, NearestNeighbour])
 def test_chemistry_finds_profiles_that_chemistry_decides(method, division):
     found = reciprocal_ranks(method().vectors(division, 0), division).mean()
     assert found > 3 * chance_summary([20], [1]).mrr

@@ -1,5 +1,6 @@
 """Kernel ridge from fingerprints to profiles: the simplest predictor, and hard to beat on small screens."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -41,7 +42,8 @@ class KernelRidge:
     profile). Scaler and components are fitted on training molecules only.
     """
 
-    def __init__(self, fingerprints: Floats, profiles: Floats, groups: NDArray[Any], gallery: Floats | None = None):
+    def __init__(self, fingerprints: Floats, profiles: Floats, groups: NDArray[Any], gallery: Floats | None = None,
+                 kernel_of: Callable[[Floats, Floats], Floats] | None = None):
         """Tunes and fits.
 
         Args:
@@ -50,10 +52,11 @@ class KernelRidge:
             groups: (M,) group of each molecule, kept together in inner folds (scaffold, block).
             gallery: (M, F) profiles of the same molecules as the gallery measures them (another run or batch): they
                 standardise the gallery, and choose the hyper-parameters; `profiles` when absent.
+            kernel_of: similarity (N, M) of two sets of `fingerprints`; min-max Tanimoto when absent.
         """
-        self.fingerprints = fingerprints
+        self.fingerprints, self._kernel_of = fingerprints, kernel_of or similarity
         gallery = profiles if gallery is None else gallery
-        kernel = similarity(fingerprints, fingerprints)
+        kernel = self._kernel_of(fingerprints, fingerprints)
         n_folds = min(INNER_FOLDS, len(np.unique(groups)))
         self.setting = SETTINGS[len(SETTINGS) // 2]
         if n_folds >= 2:
@@ -67,7 +70,7 @@ class KernelRidge:
 
     def predict(self, fingerprints: Floats) -> NDArray[np.float32]:
         """Predicted directions (N, components) of molecules; comparable by cosine with `project`."""
-        return unit_rows(similarity(fingerprints, self.fingerprints) @ self._weights)
+        return unit_rows(self._kernel_of(fingerprints, self.fingerprints) @ self._weights)
 
     def project(self, profiles: Floats) -> NDArray[np.float32]:
         """Directions (N, components) of measured profiles (N, F)."""

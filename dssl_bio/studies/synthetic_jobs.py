@@ -25,7 +25,7 @@ from dssl_bio.studies.synthetic_data import SyntheticPairs, synthetic_pairs
 
 MODELS = "models"
 MAX_ITERATIONS = 200
-KERNEL_ROWS = 2000
+KERNEL_ROWS, KERNEL_TESTS = 2000, 4000
 
 Floats = NDArray[np.floating]
 
@@ -107,15 +107,15 @@ def latent_r2(code: Floats, pairs: SyntheticPairs) -> dict[str, list[float]]:
         own (specific_1) and shared, each by ridge regression and by kernel ridge with a Gaussian kernel, which also
         sees what is not linear.
     """
-    train, width = pairs.train[:KERNEL_ROWS], code.shape[1]
+    train, test, width = pairs.train[:KERNEL_ROWS], pairs.test[:KERNEL_TESTS], code.shape[1]
     readers = (Ridge(1.0), KernelRidge(alpha=0.01, kernel="rbf", gamma=0.1 / width))
     found: dict[str, list[float]] = {}
     for name, latent in (("own", pairs.specific_1), ("shared", pairs.shared)):
         found[name] = []
         for reader in readers:
             fitted = make_pipeline(StandardScaler(), reader).fit(code[train], latent[train])
-            predicted = fitted.predict(code[pairs.test])
-            found[name].append(float(r2_score(latent[pairs.test], predicted, multioutput="variance_weighted")))
+            predicted = fitted.predict(code[test])
+            found[name].append(float(r2_score(latent[test], predicted, multioutput="variance_weighted")))
     return found
 
 

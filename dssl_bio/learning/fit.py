@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from dssl_bio.artefact import checksum, read_record, seal, write_json
+from dssl_bio.artefact import checksum, read_record, require_disk, seal, undisturbed, write_json
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.config import checked
 from dssl_bio.errors import RunError
@@ -50,6 +50,8 @@ from dssl_bio.vocabulary import INCHIKEY, MOLECULE_ID, SMILES
 logger = logging.getLogger(__name__)
 
 MIN_MOLECULES = 8
+STATE_COPIES = 9
+"""Of the weights on disk at most: the old and the new state of weights, best weights and two moments, and the model."""
 MIN_TRIAL_GROUPS, MIN_TRIAL_MOLECULES = 8, 60
 
 
@@ -98,6 +100,8 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
     count = (material.split[SPLIT].value_counts() if len(material.split) else {})
     report("molecules: " + ", ".join(f"{count.get(name, 0)} {name}" for name in ("train", "valid", "test"))
            + f"; {len(material.pairs)} training wells")
+    size = sum(tensor.nbytes for tensor in model.state_dict().values())
+    report(require_disk(work, (STATE_COPIES if resumable else 1) * size + 20_000_000))
     material = _with_fixed_features(model, material)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     bf16 = material.facts.modality == "images" and bf16_helps(device)
@@ -323,11 +327,12 @@ def _workplace(folder: Path, config: TrainConfig, screen: Screen, resume: bool) 
 
 
 def _move_into_place(work: Path, folder: Path) -> None:
-    if folder.exists():
-        retired = folder.with_name(folder.name + ".retired")
-        shutil.rmtree(retired, ignore_errors=True)
-        folder.rename(retired)
-        os.replace(work, folder)
-        shutil.rmtree(retired)
-    else:
-        os.replace(work, folder)
+    with undisturbed():
+        if folder.exists():
+            retired = folder.with_name(folder.name + ".retired")
+            shutil.rmtree(retired, ignore_errors=True)
+            folder.rename(retired)
+            os.replace(work, folder)
+            shutil.rmtree(retired)
+        else:
+            os.replace(work, folder)

@@ -12,8 +12,9 @@ from typing import Any
 
 import lightning as L
 import numpy as np
+import pandas as pd
 import torch
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import TensorBoardLogger
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -107,12 +108,13 @@ class Keeper(L.Callback):
         self.folder, self.report, self.resumable = folder, report, resumable
         self.best, self.best_epoch = -math.inf, -1
         self.best_weights: dict[str, Tensor] = {}
+        self.curves: list[dict[str, float]] = []
 
     def restore(self, module: StepModule) -> dict[str, Tensor]:
         """Weights and best weights of a stopped step; the optimiser's state is returned for `on_fit_start`."""
         state = json.loads((self.folder / "state.json").read_text())
         module.model.load_state_dict(load_file(self.folder / "weights.safetensors"))
-        self.best, self.best_epoch = state["best"], state["best_epoch"]
+        self.best, self.best_epoch, self.curves = state["best"], state["best_epoch"], state["curves"]
         self.best_weights = load_file(self.folder / "best.safetensors")
         return load_file(self.folder / "optimizer.safetensors")
 
@@ -139,12 +141,14 @@ class Keeper(L.Callback):
             score = module.validation.reciprocal_rank(module.model)
             module.model.train()
             module.log("step_1/validation_mrr", score)
+            metrics["step_1/validation_mrr"] = score
             line += f" validation MRR {score:.3f}"
         if score > self.best:
             self.best, self.best_epoch = score, epoch
             self.best_weights = _copied(module.model)
         _warn_of_collapse(module.step, metrics)
         self.report(line)
+        self.curves.append({"epoch": epoch, **metrics})
         if self.resumable:
             self._save(trainer, module, epoch)
         if epoch - self.best_epoch >= module.config.patience:
@@ -162,7 +166,11 @@ class Keeper(L.Callback):
             save_file(self.best_weights, temporary / "best.safetensors")
             save_file(state, temporary / "optimizer.safetensors")
             write_json(temporary / "state.json", {"step": module.step, "epoch": epoch, "best": self.best,
-                                                  "best_epoch": self.best_epoch})
+                                                  "best_epoch": self.best_epoch, "curves": self.curves})
+        curves = self.folder.parent / "curves" / f"step_{module.step}" / "metrics.csv"
+        curves.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(curves) as temporary:
+            pd.DataFrame(self.curves).to_csv(temporary, index=False)
 
 
 def train_step(model: DisentangledModel, step: int, pairs: Pairs, validation: ValidationSet | None, config: StepConfig,
@@ -212,8 +220,7 @@ def remove_state(folder: Path) -> None:
 def _trainer(epochs: int, folder: Path, step: int, keeper: Keeper, bf16: bool, curves: bool) -> L.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
-    loggers = [CSVLogger(folder, name="curves", version=f"step_{step}"),
-               TensorBoardLogger(folder, name="tensorboard", version=f"step_{step}")] if curves else []
+    loggers = [TensorBoardLogger(folder, name="tensorboard", version=f"step_{step}")] if curves else []
     return L.Trainer(max_epochs=epochs, accelerator="auto", devices=1, precision="bf16-mixed" if bf16 else "32-true",
                      logger=loggers, callbacks=[keeper], enable_checkpointing=False, enable_model_summary=False,
                      enable_progress_bar=False, gradient_clip_val=1.0, log_every_n_steps=10)

@@ -132,6 +132,11 @@ def test_a_resumed_training_gives_the_losses_and_the_weights_of_one_that_was_not
     assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
     metrics = [json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("straight", "stopped")]
     assert metrics[0] == metrics[1]
+    for step, epochs in ((1, 6), (2, 3)):
+        curves = [(tmp_path / name / "curves" / f"step_{step}" / "metrics.csv").read_text()
+                  for name in ("straight", "stopped")]
+        assert curves[0] == curves[1]
+        assert len(curves[0].splitlines()) == 1 + epochs
     assert not (tmp_path / "stopped.partial").exists()
 
 

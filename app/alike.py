@@ -27,7 +27,7 @@ def neighbours(path: str, found: Answer) -> None:
     table = cosines_with_library(opened(path), found.vectors, molecule.id)
     if table.empty:
         return
-    st.subheader("Molecules alike", anchor=False)
+    st.header("Molecules alike", anchor=False)
     st.markdown("The model keeps two descriptions of a molecule: a **shared** one, what cells can show of it, and a "
                 "**specific** one, what only the structure tells. Alike in the first: expect a similar phenotype. "
                 "Alike in the second only: a relative on paper.")

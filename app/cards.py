@@ -19,10 +19,12 @@ from dssl_bio.vocabulary import CHANNELS
 
 STYLE = """
 <style>
+  .stMainBlockContainer h2 { font-size: 1.45rem; padding: .4rem 0 .3rem; }
   .stMainBlockContainer { max-width: 1320px; padding-top: 4.2rem; }
   .dssl-banner { border-left: 4px solid #e69f00; background: color-mix(in srgb, #e69f00 13%, transparent);
     padding: .55rem .9rem; border-radius: 0 .5rem .5rem 0; font-size: .93rem; }
   .dssl-banner b { letter-spacing: .02em; }
+  [data-testid="stCaptionContainer"] { opacity: 1; }  /* its colour below is told outright, so that it can be judged */
   dl.dssl-facts { padding: 0 !important; margin: .3rem 0 0 !important; }
   .dssl-facts { display: grid; grid-template-columns: max-content 1fr; gap: .18rem .9rem;
     font-size: .9rem; }
@@ -52,6 +54,20 @@ STYLE = """
 """
 
 
+LIGHT = """
+<style>
+  [data-testid="stCaptionContainer"] p { color: #55616b; }
+</style>
+"""
+DARK = """
+<style>
+  [data-testid="stCaptionContainer"] p { color: #a9b4bc; }
+  /* White on the light teal of the dark theme cannot be read. */
+  button[kind^="primary"] p, button[kind^="primary"] span { color: #06252a; }
+</style>
+"""
+
+
 def favicon() -> str:
     """Five overlapping discs in the colours of the channels, as a data address."""
     rows, columns = np.mgrid[0:64, 0:64]
@@ -63,7 +79,7 @@ def favicon() -> str:
 
 def begin(title: str, explanation: str) -> tuple[Tables, str]:
     """The head of a page, and the bundle it shows (with its path); stops the page when there is none to show."""
-    st.html(STYLE)
+    st.html(STYLE + (DARK if dark() else LIGHT))
     names = list(served())
     if not names:
         st.error("No bundle is served. Start with: dssl\\-bio serve BUNDLE")

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pandas as pd
 import streamlit as st
 from dssl_bio.app import words
+from streamlit.delta_generator import DeltaGenerator
 
 from dssl_bio.chem.standardize import MAX_CHARACTERS
 from dssl_bio.errors import DsslBioError
@@ -34,20 +35,25 @@ def ask(text: str) -> None:
 def form(bundle: Tables) -> None:
     """Asks for a molecule; the answer stands in the address, so that it can be shared and reloaded."""
     with st.form("query", border=False):
-        text, dose, top, button = st.columns([5, 1.3, 1, 1], vertical_alignment="bottom")
-        typed = text.text_input("Molecule", value=st.query_params.get(MOLECULE, "")[:MAX_CHARACTERS],
-                                max_chars=MAX_CHARACTERS, placeholder=PLACEHOLDER)
         doses = doses_of(bundle)
-        chosen = dose.selectbox("Dose", [None, *doses], index=_place(doses, st.query_params.get(DOSE)),
-                                format_func=lambda value: "any" if value is None else words.dose_text(value),
-                                help="Compares with each molecule's dose nearest to this one.", disabled=not doses)
-        count = top.number_input("Hits", 1, MAX_TOP, top_k())
-        if button.form_submit_button("Search", type="primary", width="stretch"):
+        places = iter(st.columns([5, *([1.3] if doses else []), 1, 1], vertical_alignment="bottom"))
+        typed = next(places).text_input("Molecule", value=st.query_params.get(MOLECULE, "")[:MAX_CHARACTERS],
+                                        max_chars=MAX_CHARACTERS, placeholder=PLACEHOLDER)
+        chosen = dose_box(next(places), doses, _place(doses, st.query_params.get(DOSE))) if doses else None
+        count = next(places).number_input("Hits", 1, MAX_TOP, top_k())
+        if next(places).form_submit_button("Search", type="primary", width="stretch"):
             st.query_params.update({MOLECULE: typed.strip(), TOP: str(int(count))})
             st.query_params.pop(DOSE, None)
             if chosen is not None:
                 st.query_params[DOSE] = f"{chosen:g}"
             st.rerun()
+
+
+def dose_box(place: DeltaGenerator, doses: list[float], index: int = 0) -> float | None:
+    """Asks for a dose, or none."""
+    return place.selectbox("Dose", [None, *doses], index=index,
+                           format_func=lambda value: "any" if value is None else words.dose_text(value),
+                           help="Compares with each molecule's dose nearest to this one.")
 
 
 def offered(bundle: Tables) -> None:

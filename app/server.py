@@ -13,7 +13,7 @@ from typing import Any
 
 import streamlit
 from starlette.middleware import Middleware
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from streamlit.starlette import App
 
 Scope = MutableMapping[str, Any]
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
 PAGE_NAMES = sorted(path.stem for path in (HERE / "app_pages").glob("*.py") if path.stem != "__init__")
+START = "molecule_to_phenotypes"
+"""The first page lives at / alone; its name, typed or guessed, leads there."""
 PAGE = re.compile(rf"^/(?:{'|'.join(PAGE_NAMES)})?/?$")
 
 HEADERS = {
@@ -73,7 +75,10 @@ class OwnPages:
 
         answer: Callable[[Scope, Receive, Send], Awaitable[None]] = self.app
         if scope["method"] in ("GET", "HEAD"):
-            if PAGE.match(scope["path"]):
+            if scope["path"].rstrip("/") == f"/{START}":
+                question = scope.get("query_string", b"").decode("latin-1")
+                answer = RedirectResponse("./" + (f"?{question}" if question else ""))
+            elif PAGE.match(scope["path"]):
                 answer = HTMLResponse(self.index, headers={"Cache-Control": "no-cache"})
             elif scope["path"].endswith(EDITOR_STYLES):
                 answer = Response("", media_type="text/css")

@@ -37,8 +37,7 @@ def ask(path: str) -> None:
         doses = query.doses_of(bundle)
         count, dose, button = st.columns([1, 1, 2], vertical_alignment="bottom")
         top = count.number_input("Hits of each", 1, MAX_TOP, DEFAULT_TOP)
-        dose_um = dose.selectbox("Dose", [None, *doses], disabled=not doses,
-                                 format_func=lambda value: "any" if value is None else words.dose_text(value))
+        dose_um = query.dose_box(dose, doses) if doses else None
         if not button.form_submit_button("Search all", type="primary"):
             return
     stop()

@@ -92,7 +92,7 @@ def _numbers_of_phenotypes(path: str) -> dict[str, np.ndarray]:
 
 def plate_heat_map(path: str, bundle: Tables) -> None:
     """One number of every well of a plate, in place: edges, rows and columns that stand out are not biology."""
-    st.subheader("Plates", anchor=False)
+    st.header("Plates", anchor=False)
     names = plates(bundle.wells) if bundle.wells is not None else []
     if bundle.wells is None or not names:
         st.caption("This screen names no plates and wells." if bundle.wells is not None else

@@ -24,7 +24,7 @@ FLOOR = "log_minibatch"
 def data(bundle: Tables) -> None:
     """The screen that is searched and the one that was learned from."""
     record = bundle.record
-    st.subheader("Data", anchor=False)
+    st.header("Data", anchor=False)
     st.html(cards.facts([
         ("Screen", str(record.get("title") or record["screen_name"])), ("Citation", str(record.get("citation") or "")),
         ("Licence", str(record.get("licence") or "not told by the manifest")),
@@ -38,7 +38,7 @@ def data(bundle: Tables) -> None:
 
 def division(bundle: Tables, run: dict[str, Any]) -> None:
     """How many molecules trained the model, chose it, and were held out."""
-    st.subheader("Split by molecule", anchor=False)
+    st.header("Split by molecule", anchor=False)
     counts = bundle.split["split"].value_counts()
     config = _json(bundle, "config.json")
     reached = run.get("metrics", {}).get("step_1", {}).get("validation_mrr")
@@ -52,7 +52,7 @@ def division(bundle: Tables, run: dict[str, Any]) -> None:
 
 def curves(bundle: Tables) -> None:
     """Every value that was logged once an epoch, for both steps."""
-    st.subheader("Training curves", anchor=False)
+    st.header("Training curves", anchor=False)
     for step, title in ((1, "Step 1: shared representations"), (2, "Step 2: specific representations")):
         path = Path(bundle.folder) / RUN_FOLDER / "curves" / f"step_{step}" / "metrics.csv"
         if not path.is_file():
@@ -77,7 +77,7 @@ def curves(bundle: Tables) -> None:
 def limits(bundle: Tables) -> None:
     """What the numbers of this bundle cannot tell."""
     null = bundle.record["null"]
-    st.subheader("Known limits", anchor=False)
+    st.header("Known limits", anchor=False)
     st.markdown("- How often a molecule finds its own phenotype is not known for this bundle: no benchmark comes with "
                 "it.\n- Scores are cosines, not probabilities.\n- Molecules that were in training score better with "
                 "their own phenotypes than new ones will.\n- "
@@ -95,7 +95,7 @@ def cell_counted(bundle: Tables) -> bool:
 
 def origin(bundle: Tables, run: dict[str, Any]) -> None:
     """Versions and checksums."""
-    st.subheader("Versions and checksums", anchor=False)
+    st.header("Versions and checksums", anchor=False)
     maker = bundle.record["made_by"]
     st.html(cards.facts([("Bundle", bundle.id), ("Model", str(bundle.record["model_id"])),
                          ("Trained", str(run["made_by"]["created"])), ("Indexed", str(maker["created"])),

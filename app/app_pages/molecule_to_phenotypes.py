@@ -92,7 +92,7 @@ def page() -> None:
         summary(path, found)
     listed, beside = st.columns([2, 1], gap="large")
     with listed:
-        st.subheader("Phenotypes, best first", anchor=False)
+        st.header("Phenotypes, best first", anchor=False)
         pictures = opened(path).pictures
         display = hits.display_settings(bundle, pictures.shape[3]) if pictures is not None else None
         own = set(found.identified.entries.tolist())

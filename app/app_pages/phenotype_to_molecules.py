@@ -155,7 +155,7 @@ def molecules(path: str, found: "list[MoleculeHit]", own: str) -> None:
     """The ranked molecules as a grid of structures."""
     bundle, library = opened(path), tables(path).molecules
     significant = sum(hit.q <= 0.05 for hit in found)
-    st.subheader("Molecules, best first", anchor=False)
+    st.header("Molecules, best first", anchor=False)
     st.markdown(f"{significant} of the {len(found)} shown have q up to 0.05. "
                 + ("" if significant else "**No molecule of the library stands out for this phenotype.** ")
                 + words.plain(words.null_sentence(bundle.null)))

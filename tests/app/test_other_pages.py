@@ -27,7 +27,7 @@ def opened(name, bundle, monkeypatch, **parameters):
 
 
 def shown(test):
-    texts = [str(element.value) for kind in ("markdown", "error", "info", "warning", "caption", "title", "subheader")
+    texts = [str(element.value) for kind in ("markdown", "error", "info", "warning", "caption", "title", "header")
              for element in test.get(kind)]
     return " ".join([*texts, *(element.proto.body for element in test.get("html"))])
 

@@ -16,7 +16,7 @@ def opened(page, bundle, monkeypatch, **parameters):
 
 
 def shown(test):
-    return " ".join(str(element.value) for kind in ("markdown", "error", "info", "caption", "title", "subheader")
+    return " ".join(str(element.value) for kind in ("markdown", "error", "info", "caption", "title", "header")
                     for element in test.get(kind)) + " ".join(element.proto.body for element in test.get("html"))
 
 

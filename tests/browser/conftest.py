@@ -1,3 +1,80 @@
+"""A served application and a browser, once for all; each test has its own page and looks at what it asked for."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from urllib.parse import urlsplit
+
+import pytest
+
 from tests.app.tiny_bundles import image_bundle, profile_bundle
 
 __all__ = ["image_bundle", "profile_bundle"]
+
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+PATIENCE_MS = 60_000
+START_S = 90
+
+
+@pytest.fixture(scope="session")
+def server(profile_bundle, image_bundle):
+    """Address of a server of both bundles: `bundle` holds images, `bundle (2)` profiles."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    line = [sys.executable, "-c", "from dssl_bio.pipelines.main import main; main()", "serve", str(image_bundle),
+            str(profile_bundle), "--port", str(port), "--no-browser"]
+    process = subprocess.Popen(line, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True)
+    address = f"http://localhost:{port}"
+    try:
+        until = time.monotonic() + START_S
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
+                break
+            except OSError:
+                assert time.monotonic() < until and process.poll() is None, "the server did not start"
+                time.sleep(0.25)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(params=["light"])
+def page(browser, request):
+    """A page; at the end no request went elsewhere and the console told no error."""
+    elsewhere, errors = [], []
+    context = browser.new_context(color_scheme=request.param, viewport={"width": 1300, "height": 1000},
+                                  accept_downloads=True)
+    opened = context.new_page()
+    opened.set_default_timeout(PATIENCE_MS)
+    opened.on("request", lambda asked: urlsplit(asked.url).hostname in ("localhost", "127.0.0.1", None)
+              or elsewhere.append(asked.url))
+    opened.on("console", lambda message: message.type == "error" and errors.append(message.text))
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    yield opened
+    context.close()
+    assert elsewhere == []
+    assert errors == []
+
+
+def settled(page):
+    """Waits until the page has run to its end."""
+    page.wait_for_function("() => document.querySelector('[data-testid=stApp]')"
+                           "?.getAttribute('data-test-script-state') === 'notRunning'")

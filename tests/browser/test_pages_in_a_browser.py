@@ -1,0 +1,147 @@
+"""The application in a real browser: type, draw, search, look, take along; nothing leaves the machine."""
+
+import importlib.util
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from dssl_bio.vocabulary import CHANNELS
+from tests.browser.conftest import settled
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium (apt-get install chromium)"),
+]
+
+PAGES = sorted(path.stem for path in Path("app/app_pages").glob("*.py") if path.name != "__init__.py")
+BAD = ("serious", "critical")
+
+
+def test_typing_a_molecule_shows_hits_beside_untreated_cells(server, page):
+    page.goto(server)
+    page.get_by_label("Molecule", exact=True).fill("Nc1ccccc1.Cl")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_text("kept the largest fragment").wait_for()
+    page.get_by_alt_text("Untreated cells of the same plate").first.wait_for()
+    assert "molecule=Nc1ccccc1.Cl" in page.url
+    before = page.get_by_alt_text("Cells treated with").first.get_attribute("src")
+    page.get_by_role("button", name="DNA", exact=True).click()
+    page.wait_for_function("src => document.querySelector('img[alt^=\"Cells treated\"]').getAttribute('src') != src",
+                           arg=before)
+    page.get_by_role("button", name="Keep").first.click()
+    page.get_by_role("button", name="Kept").first.wait_for()
+    page.get_by_role("link", name="Kept hits").click()
+    page.get_by_role("heading", name="Kept hits").wait_for()
+    page.get_by_role("button", name="Save").wait_for()
+
+
+def test_a_shared_address_opens_its_result_and_a_hostile_name_stays_text(server, page):
+    page.goto(f"{server}/?bundle=bundle+%282%29&molecule=CCO&top=50")
+    page.get_by_text("Phenotypes, best first").wait_for()
+    page.get_by_text("<script>alert(1)").first.wait_for()
+
+
+def test_a_bad_molecule_gets_a_sentence(server, page):
+    page.goto(f"{server}/?molecule=C1CC")
+    page.get_by_text("not a valid SMILES").wait_for()
+
+
+def test_a_result_is_shared_and_printed(server, page, tmp_path):
+    page.goto(f"{server}/?molecule=CCO&top=2")
+    page.get_by_role("button", name="Share").click()
+    page.get_by_text("--smiles CCO --top-k 2").wait_for()
+    page.keyboard.press("Escape")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report").click()
+    report = Path(download.value.path()).read_text(encoding="utf-8")
+    assert "Simulated screen" in report
+    assert "--smiles CCO --top-k 2" in report
+    assert "http" not in report.replace("http://www.w3.org", "").replace("http://www.rdkit.org/xml", "")
+
+
+def test_a_drawn_molecule_is_asked(server, page):
+    if importlib.util.find_spec("streamlit_jsme") is None:
+        pytest.skip("streamlit-jsme is not installed")
+    page.goto(f"{server}/?molecule=cpd+3&top=1")
+    page.get_by_text("Phenotypes, best first").wait_for()
+    page.get_by_text("Draw the molecule").click()
+    page.locator("#jsme_wrapper canvas, #jsme_wrapper svg").first.wait_for(state="attached")
+    page.locator("#jsme_apply_btn").click()
+    page.wait_for_function("() => /molecule=[^&]*c1/.test(decodeURIComponent(location.search))")
+    page.get_by_text("Searched as typed").wait_for()
+
+
+def test_a_well_on_the_map_finds_molecules(server, page):
+    page.goto(f"{server}/phenotype_to_molecules")
+    page.locator(".scatterlayer .point").nth(3).click(force=True)
+    page.get_by_text("Molecules, best first").wait_for()
+    assert "entry=" in page.url
+    page.get_by_role("button", name="Its phenotypes").first.click()
+    page.get_by_text("Phenotypes, best first").wait_for()
+
+
+def test_images_of_ones_own_are_read(server, page):
+    page.goto(f"{server}/phenotype_to_molecules")
+    page.get_by_text("My own").click()
+    files = []
+    for channel in CHANNELS:
+        buffer = io.BytesIO()
+        tifffile.imwrite(buffer, np.random.default_rng(1).poisson(300, (48, 48)).astype(np.uint16))
+        files.append({"name": f"mine_{channel}.tif", "mimeType": "image/tiff", "buffer": buffer.getvalue()})
+    page.locator("input[type=file]").first.set_input_files(files)
+    page.get_by_alt_text("Your cells, as the model reads them").wait_for()
+    page.get_by_text("Molecules, best first").wait_for()
+
+
+def test_a_batch_runs_and_is_taken_along(server, page):
+    page.goto(f"{server}/batch")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "mine.csv", "mimeType": "text/csv", "buffer": b"id,smiles\n1,CCO\n2,C1CC\n3,=1+1\n"})
+    page.get_by_text("mine.csv").wait_for()
+    page.get_by_role("button", name="Search all").click()
+    page.get_by_text("could not be read").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    table = pd.read_csv(download.value.path())
+    assert table["query"].unique().tolist() == ["CCO", "C1CC", "'=1+1"]
+    assert (table["status"] == "error").sum() == 2
+
+
+def test_points_that_are_drawn_around_become_a_table(server, page):
+    page.goto(f"{server}/explore")
+    area = page.locator(".js-plotly-plot .nsewdrag").first
+    area.wait_for()
+    settled(page)
+    box = area.bounding_box()
+    corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.03)]
+    page.mouse.move(box["x"] + box["width"] * 0.02, box["y"] + box["height"] * 0.02)
+    page.mouse.down()
+    for x, y in corners[1:]:
+        page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y, steps=10)
+    page.mouse.up()
+    page.get_by_text("Mark a phenotype to open it").wait_for()
+
+
+@pytest.mark.parametrize(("page", "addresses"), [
+    ("light", [*PAGES, "?molecule=CCO&top=2", "compare?first=CCO&second=CCN"]),
+    ("dark", ["?molecule=CCO&top=2", "batch", "model_card"]),
+], indirect=["page"], ids=["light", "dark"])
+def test_every_page_opens_by_its_own_address_without_serious_barriers(server, page, addresses):
+    """Axe with its default rules, where it is installed; pages in the dark theme differ by their colours alone."""
+    found = []
+    for address in addresses:
+        page.goto(f"{server}/{address}")
+        page.get_by_role("heading", level=1).wait_for()
+        settled(page)
+        page.get_by_text("SIMULATED").wait_for()
+        if importlib.util.find_spec("axe_playwright_python") is not None:
+            from axe_playwright_python.sync_playwright import Axe
+
+            found += [(address, broken["id"], broken["nodes"][0]["html"][:200])
+                      for broken in Axe().run(page).response["violations"] if broken["impact"] in BAD]
+    assert found == []

@@ -58,6 +58,7 @@ def retrieve(
         write = stack.enter_context(rows_to(out)) if out is not None else None
         pool = stack.enter_context(Standardizer(1 if few else workers))  # starts while the bundle is read
         # The library that searches loads here: what was wrong with the question has been said by now.
+        from dssl_bio.retrieval.applicability import read_expected, trust_lines
         from dssl_bio.retrieval.batch import ERROR
         from dssl_bio.retrieval.batch import retrieve as tables
         from dssl_bio.retrieval.bundle import Bundle
@@ -72,6 +73,10 @@ def retrieve(
                 write(rows)
             else:
                 show(rows, opened.null)
+                if few:
+                    found = rows.loc[rows["status"] != ERROR, "query"]
+                    for line in trust_lines(found, opened.molecules, read_expected(opened.folder)):
+                        report(line)
             asked += int(((rows["rank"] == 1) | (rows["status"] == ERROR)).sum())
             failed += int((rows["status"] == ERROR).sum())
             bar(asked, max(asked, total) if total is not None else None)

@@ -6,20 +6,23 @@ among the first ten.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from dssl_bio.artefact import verify
 from dssl_bio.chem.fingerprints import count_morgan
-from dssl_bio.chem.standardize import Molecule
-from dssl_bio.errors import BundleError
+from dssl_bio.chem.standardize import Molecule, standardize
+from dssl_bio.errors import BundleError, DsslBioError
+from dssl_bio.learning.encoders.molecule_kernel import min_max_tanimoto
+from dssl_bio.vocabulary import COMPOUND, INCHIKEY, MOLECULE_ID, SMILES
 
 EXPECTED_RECALL = "expected_recall.json"
 METHOD, SETTING, DIRECTION = "dssl", "held-out library", "molecule → phenotype"
@@ -115,8 +118,8 @@ def learned(similarity: NDArray[np.floating], hits: NDArray[np.floating], galler
 def jeffreys(hits: float, n: int, level: float = LEVEL) -> tuple[float, float]:
     """Interval of a share (Brown, Cai and DasGupta 2001); it reaches 0 or 1 when nothing or everything was a hit."""
     tail = (1 - level) / 2
-    low = 0.0 if hits == 0 else float(beta.ppf(tail, hits + 0.5, n - hits + 0.5))
-    high = 1.0 if hits == n else float(beta.ppf(1 - tail, hits + 0.5, n - hits + 0.5))
+    low = 0.0 if hits == 0 else float(betaincinv(hits + 0.5, n - hits + 0.5, tail))
+    high = 1.0 if hits == n else float(betaincinv(hits + 0.5, n - hits + 0.5, 1 - tail))
     return low, high
 
 
@@ -150,11 +153,74 @@ def read_expected(folder: Path) -> ExpectedRecall | None:
     return ExpectedRecall.from_json(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
-def similarities(molecule: Molecule, others: Sequence[Molecule]) -> NDArray[np.float64]:
-    """Count-Morgan min-max Tanimoto (M,) of a molecule to M others."""
-    own = count_morgan(molecule).astype(float)
-    rest = np.array([count_morgan(other) for other in others], dtype=float).reshape(len(others), len(own))
-    return np.minimum(own, rest).sum(1) / np.maximum(np.maximum(own, rest).sum(1), 1e-12)
+@dataclass(frozen=True)
+class Applicability:
+    """Where a molecule stands among those that the model was trained on.
+
+    Attributes:
+        nearest: row of the bundle's molecules that is nearest by structure, other than the molecule itself.
+        similarity: Tanimoto to it.
+        trained: the molecule itself was trained on: finding it says nothing about unknown ones.
+        further: share of training molecules that are further from their own nearest than this one is; small means
+            outside of what the model knows.
+        words: all of it, and what recall to expect.
+    """
+
+    nearest: int
+    similarity: float
+    trained: bool
+    further: float
+    words: str
+
+
+def applicability(molecule: Molecule, library: pd.DataFrame, expected: ExpectedRecall | None) -> Applicability:
+    """What may be said beforehand about a question.
+
+    Args:
+        molecule: what is asked.
+        library: a bundle's molecules: Metadata_SMILES, Metadata_InChIKey, molecule_id, split, and names if known.
+        expected: of `read_expected`.
+
+    Raises:
+        BundleError: the library holds no other training molecule.
+    """
+    trained = library["split"].isin(["train", "valid"]).to_numpy()
+    itself = (library[MOLECULE_ID] == molecule.inchikey[:14]).to_numpy()
+    places = np.flatnonzero(trained & ~itself)
+    if not len(places):
+        raise BundleError("the bundle knows no training molecule to compare with")
+    others = [Molecule(*values) for values in zip(library[SMILES].iloc[places], library[INCHIKEY].iloc[places],
+                                                  strict=True)]
+    prints = np.array([count_morgan(other) for other in others], dtype=np.float32)
+    near = _tanimoto(np.asarray(count_morgan(molecule), dtype=np.float32)[None], prints)[0]
+    best = int(np.argmax(near))
+    among = _tanimoto(prints, prints)
+    np.fill_diagonal(among, -np.inf)
+    own = among.max(1) if len(prints) > 1 else np.zeros(1)
+    similarity, further = float(near[best]), float((own < near[best]).mean())
+    row = library.iloc[places[best]]
+    name = row[COMPOUND] if COMPOUND in library and pd.notna(row[COMPOUND]) else row[SMILES]
+    known = bool((trained & itself).any())
+    words = f"Nearest training molecule: {name}, Tanimoto {similarity:.2f}; {100 * further:.0f} % of the training " \
+            "molecules are further from their own nearest. "
+    words += ("The model was trained on this very molecule: that it is found says nothing about unknown ones."
+              if known else statement(similarity, expected))
+    return Applicability(int(places[best]), similarity, known, further, words)
+
+
+def trust_lines(queries: Iterable[str], library: pd.DataFrame, expected: ExpectedRecall | None) -> list[str]:
+    """One line a question, for those that are structures: `applicability` in words."""
+    lines = []
+    for text in dict.fromkeys(queries):
+        try:
+            lines.append(f"{text}: {applicability(standardize(text), library, expected).words}")
+        except DsslBioError:  # an identifier, or a bundle without training molecules: nothing to compare
+            continue
+    return lines
+
+
+def _tanimoto(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    return min_max_tanimoto(torch.from_numpy(a), torch.from_numpy(b)).double().numpy()
 
 
 def statement(similarity: float, expected: ExpectedRecall | None) -> str:

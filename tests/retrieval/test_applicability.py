@@ -3,14 +3,15 @@ import pandas as pd
 import pytest
 
 from dssl_bio.artefact import seal
+from dssl_bio.chem.fingerprints import count_morgan
 from dssl_bio.chem.standardize import standardize
 from dssl_bio.errors import BundleError
 from dssl_bio.retrieval.applicability import (
     ExpectedRecall,
+    applicability,
     from_benchmark,
     jeffreys,
     learned,
-    similarities,
     statement,
 )
 
@@ -93,7 +94,34 @@ def test_the_statement_gives_figures_or_says_that_nothing_is_known(tmp_path):
     assert "further away than any" in statement(0.1, far)
 
 
-def test_similarity_is_one_for_the_molecule_itself_and_min_max_otherwise():
-    a, b = standardize("CCO"), standardize("c1ccccc1")
-    assert similarities(a, [a, b]) == pytest.approx([1, 0])
-    assert len(similarities(a, [])) == 0
+def library(*smiles, split="train"):
+    molecules = [standardize(text) for text in smiles]
+    return pd.DataFrame({"molecule_id": [m.inchikey[:14] for m in molecules], "split": split,
+                         "Metadata_InChIKey": [m.inchikey for m in molecules],
+                         "Metadata_SMILES": [m.smiles for m in molecules], "Metadata_Compound": smiles})
+
+
+def test_the_nearest_training_molecule_is_named_with_its_tanimoto():
+    table = library("CCCCCCO", "c1ccccc1O", "CCCCCN")
+    held_out = library("Cc1ccccc1O", split="test")
+    found = applicability(standardize("Cc1ccccc1O"), pd.concat([held_out, table], ignore_index=True), None)
+    own, other = (count_morgan(standardize(text)).astype(float) for text in ("Cc1ccccc1O", "c1ccccc1O"))
+    assert found.nearest == 2 and not found.trained
+    assert found.similarity == pytest.approx(np.minimum(own, other).sum() / np.maximum(own, other).sum(), abs=1e-6)
+    assert "c1ccccc1O, Tanimoto 0." in found.words and "not known" in found.words
+
+
+def test_a_molecule_that_was_trained_on_is_not_its_own_neighbour_and_promises_nothing():
+    found = applicability(standardize("CCCCCCO"), library("CCCCCCO", "c1ccccc1O", "CCCCCN"), None)
+    assert found.trained and found.nearest == 2 and "trained on this very molecule" in found.words
+
+
+def test_a_stranger_is_further_than_the_training_molecules_are_from_each_other():
+    table = library("CCCCCCO", "CCCCCO", "CCCCO", "CCCCCCCO")
+    assert applicability(standardize("c1ccc2ncccc2c1"), table, None).further == 0
+    assert applicability(standardize("CCCCCCCCO"), table, None).further > 0
+
+
+def test_without_training_molecules_nothing_can_be_compared():
+    with pytest.raises(BundleError, match="no training molecule"):
+        applicability(standardize("CCO"), library("CCN", split="test"), None)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dssl_bio.config import checked
 from dssl_bio.learning.config import TrainConfig
 
 AUTO = "auto"
@@ -57,10 +58,18 @@ def with_recipe(config: TrainConfig, encoder: str, recipe: dict[str, Any]) -> Tr
             values[name] = {**values[name], **changed}
         elif values[name] == default[name]:
             values[name] = value
-    n_parts = values["members"] + (values["ridge"] > 0)
-    if values["shared_dim"] % n_parts and config.shared_dim == default["shared_dim"]:
-        values["shared_dim"] = n_parts * max(1, recipe.get("shared_dim", config.shared_dim) // n_parts)
-    return TrainConfig.model_validate({**values, "molecule_encoder": encoder})
+    if config.shared_dim == default["shared_dim"]:
+        n_parts = values["members"] + (values["ridge"] > 0)
+        values["shared_dim"] = n_parts * max(1, values["shared_dim"] // n_parts)
+    elif config.members == default["members"]:
+        values["members"], values["ridge"] = _fitting(values["shared_dim"], values["members"], values["ridge"])
+    return checked({**values, "molecule_encoder": encoder}, TrainConfig, f"molecule_encoder auto, with {encoder}")
+
+
+def _fitting(dim: int, members: int, ridge: float) -> tuple[int, float]:
+    """The most members, up to a number, that share `dim` dimensions with the ridge member; one alone if none do."""
+    fitting = [n for n in range(1, members + 1) if dim % (n + (ridge > 0)) == 0]
+    return (max(fitting), ridge) if fitting else (1, 0.0)
 
 
 def choose(config: TrainConfig, modality: str, trial: Callable[[TrainConfig], NDArray[np.floating]] | None,

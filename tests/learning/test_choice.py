@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from dssl_bio.config import with_overrides
+from dssl_bio.errors import ConfigError
 from dssl_bio.learning.choice import AUTO, PROFILE_RECIPES, choose, with_recipe
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.fit import prepare, resolve, train
@@ -36,6 +37,18 @@ def test_what_the_user_set_stays():
     found = with_recipe(config, PREFERRED, PROFILE_RECIPES[PREFERRED])
     assert (found.dropout, found.profile.layers, found.members) == (0.1, 1, 4)
     assert found.ridge == PROFILE_RECIPES[PREFERRED]["ridge"] and found.shared_dim % 5 == 0
+
+
+@pytest.mark.parametrize(("dim", "members", "ridge"), [(64, 7, True), (360, 8, True), (37, 1, False), (8, 7, True)])
+def test_as_many_members_as_the_users_dimensions_hold(dim, members, ridge):
+    found = with_recipe(with_overrides(TrainConfig(), [f"shared_dim={dim}"]), PREFERRED, PROFILE_RECIPES[PREFERRED])
+    assert (found.shared_dim, found.members, found.ridge > 0) == (dim, members, ridge)
+
+
+def test_members_and_dimensions_of_the_users_own_that_do_not_fit_are_one_line():
+    config = with_overrides(TrainConfig(), ["shared_dim=64", "members=4"])
+    with pytest.raises(ConfigError, match="shared_dim 64 cannot be divided among 5 members"):
+        with_recipe(config, PREFERRED, PROFILE_RECIPES[PREFERRED])
 
 
 def test_a_named_encoder_is_left_as_it_is():

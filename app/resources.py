@@ -19,7 +19,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dssl_bio.errors import DsslBioError
-from dssl_bio.retrieval.tables import Tables
+from dssl_bio.retrieval.tables import SPLIT, Tables
 
 if TYPE_CHECKING:
     from dssl_bio.chem.standardize_many import Standardizer
@@ -36,6 +36,7 @@ BUNDLES_VARIABLE = "DSSL_BIO_BUNDLES"
 BUNDLE_PARAMETER = "bundle"
 TIME_LIMIT_S = 5.0
 FIRST_PAGE_S = 4.0
+MAX_COMPARED = 4_000
 
 _ready: set[str] = set()
 
@@ -164,6 +165,26 @@ def mapped(path: str, space: "Space", method: "Method") -> tuple[pd.DataFrame, N
 
     table, vectors = points(opened(path), space)
     return table, plane(vectors, method)
+
+
+@st.cache_resource(show_spinner=False, max_entries=512)
+def trust(path: str, smiles: str, inchikey: str) -> str:
+    """How far a molecule is from the training molecules, and what recall to expect there, in words.
+
+    It compares with every training molecule, and these with each other, so a page asks for it after its hits are shown.
+    """
+    from dssl_bio.chem.standardize import Molecule
+    from dssl_bio.retrieval.applicability import applicability, read_expected
+
+    bundle = tables(path)
+    n_trained = int((bundle.molecules[SPLIT] == "train").sum())
+    if n_trained > MAX_COMPARED:
+        return (f"Its distance to the {n_trained:,} training molecules is not computed on this page; "
+                "dssl-bio retrieve tells it.")
+    try:
+        return applicability(Molecule(smiles, inchikey), bundle.molecules, read_expected(bundle.folder)).words
+    except DsslBioError as error:
+        return str(error)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

@@ -5,7 +5,7 @@ from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 from dssl_bio.app import query, words
-from dssl_bio.app.resources import Answer, opened, tables
+from dssl_bio.app.resources import Answer, opened, tables, trust
 
 from dssl_bio.retrieval.report import query_report
 
@@ -51,6 +51,7 @@ def report(path: str, found: Answer, line: str) -> str:
     """The printable page of a result; `line` is its command."""
     bundle = opened(path)
     notes = [words.changes_sentence(found.identified), words.standing(found.identified),
+             trust(path, found.identified.molecule.smiles, found.identified.molecule.inchikey),
              words.null_sentence(bundle.null)]
     return query_report(bundle, found.identified, found.hits, notes=notes, warning=words.origin_sentence(tables(path)),
                         command=line, definitions={"Cosine": words.COSINE, "p": words.P, "q": words.Q})

@@ -10,7 +10,7 @@ import streamlit as st
 from dssl_bio.app import cards, plots, query, words
 
 from dssl_bio.artefact import read_record
-from dssl_bio.retrieval.tables import IN_SCREEN, RUN_FOLDER, Tables
+from dssl_bio.retrieval.tables import EXPECTED_RECALL, IN_SCREEN, RUN_FOLDER, Tables
 
 SPLITS = {"train": "Training", "valid": "Validation (chose the epoch)", "test": "Held out"}
 CURVES = {
@@ -74,13 +74,39 @@ def curves(bundle: Tables) -> None:
                         alt=f"{CURVES.get(chosen, chosen)} of step {step} by epoch")
 
 
+def recall(bundle: Tables) -> None:
+    """What a benchmark found at each distance from the training molecules, beside chance."""
+    path = bundle.folder / EXPECTED_RECALL
+    if not path.is_file():
+        return
+    known = json.loads(path.read_text(encoding="utf-8"))
+    bins = pd.DataFrame(known["bins"])
+    st.header("Expected recall", anchor=False)
+    middle = (bins["start"] + bins["stop"]) / 2
+    figure = go.Figure(go.Scatter(
+        x=middle, y=100 * bins["recall"], mode="lines+markers", line={"color": plots.BLUE}, name="held-out molecules",
+        error_y={"type": "data", "symmetric": False, "array": 100 * (bins["high"] - bins["recall"]),
+                 "arrayminus": 100 * (bins["recall"] - bins["low"])},
+        customdata=bins["n_molecules"],
+        hovertemplate="Tanimoto %{x:.2f}<br>%{y:.0f} % of %{customdata}<extra></extra>"))
+    figure.add_hline(y=100 * known["chance"], line_dash="dash", line_color=plots.GREY,
+                     annotation_text="chance", annotation_position="bottom right")
+    figure.update_layout(height=260, xaxis_title="Tanimoto to the nearest training molecule",
+                         yaxis_title=f"own phenotype among the first {known['k']}, %", showlegend=False)
+    figure.update_yaxes(rangemode="tozero")
+    st.plotly_chart(plots.plain(figure), key="recall", config=plots.STILL, alt="Recall among the first "
+                    f"{known['k']} of {known['gallery']:.0f} entries by similarity to the training molecules")
+    st.caption(f"{words.plain(known['source'])}; bars: 95 % intervals; {known['gallery']:.0f} entries searched.")
+
+
 def limits(bundle: Tables) -> None:
     """What the numbers of this bundle cannot tell."""
     null = bundle.record["null"]
+    unknown = "" if (bundle.folder / EXPECTED_RECALL).is_file() else (
+        "- How often a molecule finds its own phenotype is not known for this bundle: no benchmark comes with it.\n")
     st.header("Known limits", anchor=False)
-    st.markdown("- How often a molecule finds its own phenotype is not known for this bundle: no benchmark comes with "
-                "it.\n- Scores are cosines, not probabilities.\n- Molecules that were in training score better with "
-                "their own phenotypes than new ones will.\n- "
+    st.markdown(unknown + "- Scores are cosines, not probabilities.\n- Molecules that were in training score better "
+                "with their own phenotypes than new ones will.\n- "
                 + words.plain(words.null_of(null["name"], null["n_draws"], null["resolution"]))
                 + ("" if bundle.wells is not None and cell_counted(bundle) else
                    "\n- Cells were not counted in this screen: a phenotype of dying cells is not marked as such."))
@@ -124,6 +150,7 @@ def page() -> None:
         division(bundle, run)
         limits(bundle)
     with right:
+        recall(bundle)
         curves(bundle)
         origin(bundle, run)
 

@@ -4,8 +4,9 @@ import numpy as np
 import streamlit as st
 from dssl_bio.app import alike, cards, hits, query, share, words
 from dssl_bio.app.editor import editor, remember
-from dssl_bio.app.resources import Answer, answer, opened, waiting
+from dssl_bio.app.resources import Answer, answer, opened, trust, waiting
 from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
 
 from dssl_bio.retrieval.tables import IN_SCREEN, Tables
 
@@ -31,8 +32,8 @@ def molecule_card(found: Answer) -> None:
                 + cards.links(molecule.inchikey))
 
 
-def summary(path: str, found: Answer) -> None:
-    """What the search found as a whole, and how far it can be trusted."""
+def summary(path: str, found: Answer) -> DeltaGenerator:
+    """What the search found as a whole; gives the place where how far to trust it is told once that is known."""
     from dssl_bio.retrieval.ranks import mechanisms_among, own_rank
 
     bundle = opened(path)
@@ -49,8 +50,9 @@ def summary(path: str, found: Answer) -> None:
         if not significant:
             st.info("No phenotype expected: none of the hits below is told apart from unrelated pairs. "
                     "Most molecules change cells too little to be seen.")
-        st.markdown("How often a molecule like this one finds its own phenotype is not known for this bundle: no "
-                    "benchmark comes with it. " + words.plain(words.null_sentence(bundle.null)))
+        place = st.empty()
+        place.markdown("Comparing it with the training molecules ...")
+        st.markdown(words.plain(words.null_sentence(bundle.null)))
         table = mechanisms_among(bundle.entries, [hit.entry for hit in found.hits], found.gallery)
         if len(table):
             st.dataframe(table, hide_index=True, height="content", alt="Mechanisms among the hits", column_config={
@@ -64,6 +66,7 @@ def summary(path: str, found: Answer) -> None:
                         "**Not resolvable** means that no draw of the null scored as high: p is smaller than the null "
                         "can tell, and never zero.")
         share.bar(path, found)
+    return place
 
 
 def _places(found: Answer) -> NDArray[np.int64]:
@@ -89,7 +92,7 @@ def page() -> None:
     with left:
         molecule_card(found)
     with right:
-        summary(path, found)
+        trusted = summary(path, found)
     listed, beside = st.columns([2, 1], gap="large")
     with listed:
         st.header("Phenotypes, best first", anchor=False)
@@ -100,6 +103,8 @@ def page() -> None:
             hits.hit_card(path, hit, hit.entry in own, display)
     with beside:
         alike.neighbours(path, found)
+    molecule = found.identified.molecule
+    trusted.markdown(words.plain(trust(path, molecule.smiles, molecule.inchikey)))
 
 
 page()

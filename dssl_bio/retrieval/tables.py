@@ -14,6 +14,7 @@ from dssl_bio.errors import BundleError
 RUN_FOLDER = "run"
 ENTRIES, CONTROLS, MOLECULES, WELLS = "entries.parquet", "controls.parquet", "molecules.parquet", "wells.parquet"
 FACTS, SPLIT_TABLE = f"{RUN_FOLDER}/facts.json", f"{RUN_FOLDER}/split.parquet"
+EXPECTED_RECALL = "expected_recall.json"
 
 PICTURE, IN_SCREEN, SPLIT = "picture", "in_screen", "split"
 ENTRY = "entry"

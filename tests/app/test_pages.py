@@ -1,3 +1,5 @@
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,7 +42,8 @@ def test_a_smiles_gives_hits_with_what_standardisation_did(bundle, monkeypatch):
     assert "kept the largest fragment" in text
     assert "New: neither in this screen nor seen in training" in text
     assert text.count('class="rank"') == 3
-    assert "is not known for this bundle" in text
+    assert "Nearest training molecule" in text.replace("\\", "")
+    assert "indexed without a benchmark" in text
 
 
 def test_a_known_name_is_found_and_its_own_entries_are_marked(profile_bundle, monkeypatch):
@@ -82,3 +85,26 @@ def test_typing_and_searching_survives_another_widget(image_bundle, monkeypatch)
     test.slider(key="brightness").set_value(2.0).run()
     assert before == shown(test).count('class="rank"') > 0
     assert not test.exception
+
+
+def test_what_a_benchmark_found_is_shown_beside_chance(profile_bundle, tmp_path, monkeypatch):
+    bundle = shutil.copytree(profile_bundle, tmp_path / "with_benchmark")
+    bins = [{"start": 0.1 * i, "stop": 0.1 * i + 0.1, "n_molecules": 40, "recall": 0.2, "low": 0.1, "high": 0.9}
+            for i in range(4)]
+    (bundle / "expected_recall.json").write_text(json.dumps(
+        {"bins": bins, "gallery": 100.0, "chance": 0.1, "source": "benchmark on <b>x</b>", "k": 10, "level": 0.95}))
+    test = opened(Path("app/app_pages/model_card.py"), bundle, monkeypatch)
+    assert not test.exception
+    assert "Expected recall" in shown(test)
+    assert "no benchmark comes with it" not in shown(test)
+    test = opened(START, bundle, monkeypatch, molecule="CCO")
+    assert "had their own phenotype among the first ten of 100" in shown(test).replace("\\", "")
+
+
+@pytest.mark.parametrize("damaged", ["entries.parquet", "vectors.safetensors", "run/model.safetensors"])
+def test_a_damaged_bundle_gets_a_sentence_with_the_first_search(damaged, profile_bundle, tmp_path, monkeypatch):
+    bundle = shutil.copytree(profile_bundle, tmp_path / damaged.replace("/", "_"))
+    (bundle / damaged).write_bytes(b"damaged")
+    test = opened(START, bundle, monkeypatch, molecule="CCO")
+    assert not test.exception
+    assert "changed or damaged" in test.error[0].value

@@ -36,10 +36,12 @@ def neighbours(path: str, found: Answer) -> None:
     for tab, space in listed:
         with tab:
             _list(nearest(table, space, molecule, LISTED * ROWS), space)
-    names = table[COMPOUND].fillna(table[MOLECULE_ID]) if COMPOUND in table else table[MOLECULE_ID]
-    told = table.assign(_name=names.map(lambda text: words.shortened(str(text), 40)))
     first = nearest(table, "specific", molecule, LISTED * ROWS)[MOLECULE_ID]
-    marked = told[MOLECULE_ID].isin(first).to_numpy().nonzero()[0]
+    marked = table[MOLECULE_ID].isin(first).to_numpy()
+    told = table.iloc[plots.thinned(marked)]
+    names = told[COMPOUND].fillna(told[MOLECULE_ID]) if COMPOUND in told else told[MOLECULE_ID]
+    told = told.assign(_name=names.map(lambda text: words.shortened(str(text), 40)))
+    marked = told[MOLECULE_ID].isin(first).to_numpy()
     st.plotly_chart(plots.spaces(told, "_name", marked), config=plots.STILL, key="spaces",
                     alt="Library molecules by shared and by specific cosine to the query")
     st.caption("Each point is a molecule of the library; orange: the nearest by specific.")

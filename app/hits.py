@@ -8,11 +8,10 @@ import pandas as pd
 import streamlit as st
 from dssl_bio.app import cards, kept, plots, words
 from dssl_bio.app.query import listed, value
-from dssl_bio.app.resources import cell_counts, opened, tables, typical_profiles
+from dssl_bio.app.resources import cell_counts, opened, tables, usual_changes
 from streamlit.delta_generator import DeltaGenerator
 
 from dssl_bio.imaging.compose import colour_of, composite, enlarged, png, scale_bar_um, with_scale_bar
-from dssl_bio.retrieval.families import changed_families
 from dssl_bio.retrieval.pictures import control_picture, entry_picture
 from dssl_bio.retrieval.tables import Tables
 from dssl_bio.retrieval.wells import FEW_CELLS, annotations_of
@@ -126,7 +125,7 @@ def family_plot(path: str, entry: int, name: str) -> None:
     bundle = opened(path)
     if bundle.profiles is None:
         return
-    table = changed_families(bundle.profiles[entry], list(tables(path).features), typical_profiles(path), N_FAMILIES)
+    table = usual_changes(path).most_changed(bundle.profiles[entry], N_FAMILIES)
     st.plotly_chart(plots.families(table), config=plots.STILL, key=f"families_{entry}",
                     alt=f"Most changed feature families of {words.shortened(name)}: " + ", ".join(table["family"]))
     st.caption("Most changed feature families; the mark is where the screen's entries typically are.")

@@ -1,7 +1,5 @@
 """Plotly figures, one look for all; colours after Okabe and Ito, told apart by everybody."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -45,15 +43,19 @@ def families(table: pd.DataFrame) -> go.Figure:
     return plain(figure)
 
 
-def spaces(table: pd.DataFrame, name_column: str, marked: Sequence[int]) -> go.Figure:
+def thinned(marked: np.ndarray) -> np.ndarray:
+    """Rows that a plot of a whole library shows: all of a small one, else some at random with the marked ones."""
+    rows = np.arange(len(marked))
+    if len(rows) <= POINTS:
+        return rows
+    return np.union1d(np.random.default_rng(0).choice(rows, POINTS, replace=False), np.flatnonzero(marked))
+
+
+def spaces(table: pd.DataFrame, name_column: str, marked: np.ndarray) -> go.Figure:
     """Library molecules by shared cosine (x) and specific cosine (y); marked rows stand out."""
-    rows = np.arange(len(table))
-    if len(rows) > POINTS:
-        rows = np.union1d(np.random.default_rng(0).choice(rows, POINTS, replace=False), marked)
-    strong = np.isin(rows, marked)
     figure = go.Figure()
-    for chosen, colour, size, opacity in ((~strong, GREY, 5, 0.45), (strong, ORANGE, 9, 1.0)):
-        part = table.iloc[rows[chosen]]
+    for chosen, colour, size, opacity in ((~marked, GREY, 5, 0.45), (marked, ORANGE, 9, 1.0)):
+        part = table[chosen]
         figure.add_scattergl(x=part[SHARED_COSINE], y=part[SPECIFIC_COSINE], mode="markers", text=part[name_column],
                              marker={"color": colour, "size": size, "opacity": opacity},
                              hovertemplate="%{text}<br>shared %{x:.2f}, specific %{y:.2f}<extra></extra>")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dssl_bio.learning.representation import SharedSpecific
     from dssl_bio.retrieval.bundle import Bundle
     from dssl_bio.retrieval.explore import Method, Space
+    from dssl_bio.retrieval.families import Usual
     from dssl_bio.retrieval.lookup import Identified
     from dssl_bio.retrieval.reverse import MoleculeHit
     from dssl_bio.retrieval.search import Hit, Searcher
@@ -123,6 +124,14 @@ def typical_profiles(path: str) -> NDArray[np.float32]:
     profiles = opened(path).profiles
     assert profiles is not None
     return typical_entries(profiles)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def usual_changes(path: str) -> "Usual":
+    """How much each feature family usually changes in a bundle's screen."""
+    from dssl_bio.retrieval.families import Usual
+
+    return Usual.of(tables(path).features, typical_profiles(path))
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

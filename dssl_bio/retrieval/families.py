@@ -1,6 +1,7 @@
 """Feature profiles in words: which families of features changed, compared with the screen's other entries."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -53,7 +54,49 @@ def family_of(feature: str) -> Family | None:
     return Family(compartment, kind, "-".join(channels))
 
 
-def changed_families(profile: NDArray[np.floating], features: list[str], typical: NDArray[np.floating],
+@dataclass(frozen=True)
+class Usual:
+    """How much each family of features usually changes in a screen.
+
+    Attributes:
+        names: of the K families; a feature without a family stands alone under its own name.
+        channels: of the K families.
+        codes: (F,) number of each feature's family.
+        changes: (M, K) of M entries.
+    """
+
+    names: tuple[str, ...]
+    channels: tuple[str, ...]
+    codes: NDArray[np.int64]
+    changes: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, features: Sequence[str], typical: NDArray[np.floating]) -> "Usual":
+        """From F names and (M, F) profiles of a screen's entries."""
+        families = [family_of(feature) for feature in features]
+        names = [family.name if family else feature for family, feature in zip(families, features, strict=True)]
+        channel = {name: family.channel if family else "" for name, family in zip(names, families, strict=True)}
+        codes, unique = pd.factorize(np.array(names, dtype=object))
+        return cls(tuple(unique), tuple(channel[name] for name in unique), codes,
+                   _root_mean_square(typical, codes, len(unique)))
+
+    def most_changed(self, profile: NDArray[np.floating], n: int = 10) -> pd.DataFrame:
+        """See `changed_families`."""
+        own = _root_mean_square(profile[None], self.codes, len(self.names))[0]
+        counts = np.bincount(self.codes, minlength=len(self.names))
+        up = np.bincount(self.codes, weights=profile > 0, minlength=len(self.names)) / counts
+        table = pd.DataFrame({
+            "family": self.names, "channel": self.channels, "change": own,
+            "typical": np.median(self.changes, axis=0), "percentile": 100 * (self.changes < own).mean(0),
+            "share_up": up, "n_features": counts,
+        })
+        ratio = table["change"] / np.maximum(table["typical"], 1e-6)
+        order = table.assign(_ratio=ratio).sort_values(["percentile", "_ratio", "family"],
+                                                       ascending=[False, False, True])
+        return order.head(n).drop(columns="_ratio").reset_index(drop=True)
+
+
+def changed_families(profile: NDArray[np.floating], features: Sequence[str], typical: NDArray[np.floating],
                      n: int = 10) -> pd.DataFrame:
     """The most changed families of one profile.
 
@@ -70,22 +113,7 @@ def changed_families(profile: NDArray[np.floating], features: list[str], typical
         family, channel, change, typical (median over the others), percentile (share of the others that change less),
         share_up, n_features; largest percentile first, then largest ratio to the typical change.
     """
-    families = [family_of(feature) for feature in features]
-    names = [family.name if family else feature for family, feature in zip(families, features, strict=True)]
-    codes, unique = pd.factorize(np.array(names, dtype=object))
-    channel = {name: family.channel if family else "" for name, family in zip(names, families, strict=True)}
-    own = _root_mean_square(profile[None], codes, len(unique))[0]
-    others = _root_mean_square(typical, codes, len(unique))
-    counts = np.bincount(codes, minlength=len(unique))
-    up = np.bincount(codes, weights=profile > 0, minlength=len(unique)) / counts
-    table = pd.DataFrame({
-        "family": unique, "channel": [channel[name] for name in unique], "change": own,
-        "typical": np.median(others, axis=0), "percentile": 100 * (others < own).mean(0),
-        "share_up": up, "n_features": counts,
-    })
-    ratio = table["change"] / np.maximum(table["typical"], 1e-6)
-    order = table.assign(_ratio=ratio).sort_values(["percentile", "_ratio", "family"], ascending=[False, False, True])
-    return order.head(n).drop(columns="_ratio").reset_index(drop=True)
+    return Usual.of(features, typical).most_changed(profile, n)
 
 
 def typical_entries(profiles: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:

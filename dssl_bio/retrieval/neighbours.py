@@ -41,9 +41,11 @@ def nearest(table: pd.DataFrame, space: Space, molecule: Molecule, n: int = 6) -
     Tanimoto is that of count-Morgan fingerprints (radius 2): the structural likeness a chemist would see.
     """
     column = SHARED_COSINE if space == "shared" else SPECIFIC_COSINE
-    order = table.assign(_rounded=table[column].round(6)).sort_values(["_rounded", MOLECULE_ID],
-                                                                      ascending=[False, True])
-    first = order.head(n).drop(columns="_rounded")
+    rounded = table[column].to_numpy().round(6)
+    place = max(0, len(rounded) - n)
+    enough = np.partition(rounded, place)[place] if len(rounded) else 0.0
+    first = table[rounded >= enough].assign(_rounded=rounded[rounded >= enough])  # few are left to be sorted by id
+    first = first.sort_values(["_rounded", MOLECULE_ID], ascending=[False, True]).head(n).drop(columns="_rounded")
     own = count_morgan(molecule).astype(float)
     others = [count_morgan(Molecule(smiles, key)).astype(float)
               for smiles, key in zip(first[SMILES], first[INCHIKEY], strict=True)]

@@ -13,7 +13,7 @@ from dssl_bio import __version__
 from dssl_bio.chem.depict import svg
 from dssl_bio.errors import MoleculeError
 from dssl_bio.imaging.compose import colour_of, composite, enlarged, png, scale_bar_um, with_scale_bar
-from dssl_bio.retrieval.families import changed_families, typical_entries
+from dssl_bio.retrieval.families import Usual, typical_entries
 from dssl_bio.retrieval.lookup import Identified
 from dssl_bio.retrieval.pictures import control_picture, entry_picture
 from dssl_bio.screens.entries import ENTRY_KEY
@@ -48,12 +48,13 @@ def query_report(bundle: "Bundle", identified: Identified, hits: "Sequence[Hit]"
     template = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
                            lstrip_blocks=True).get_template("report.html")
     channels = bundle.run.facts.channels
-    typical = typical_entries(bundle.profiles) if bundle.profiles is not None else None
+    features = bundle.run.facts.features
+    usual = Usual.of(features, typical_entries(bundle.profiles)) if bundle.profiles is not None else None
     rows = [_row(bundle, hit) for hit in hits]
     for hit, row in zip(hits[:PICTURED], rows, strict=False):
         row["pictures"] = _pictures(bundle, hit.entry)
-        row["families"] = [] if typical is None or bundle.profiles is None else changed_families(
-            bundle.profiles[hit.entry], list(bundle.run.facts.features), typical, 5).to_dict("records")
+        row["families"] = [] if usual is None or bundle.profiles is None else usual.most_changed(
+            bundle.profiles[hit.entry], 5).to_dict("records")
     return template.render(
         bundle=bundle, identified=identified, drawing=drawing, hits=rows, notes=notes, warning=warning,
         command=command, definitions=definitions or {}, null=bundle.null, version=__version__,

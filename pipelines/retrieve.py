@@ -108,13 +108,17 @@ def show(rows: "pd.DataFrame", null: "Null") -> None:
         values = ["" if pd.isna(row[name]) else f"{row[name]:.3f}" if name == "score" else
                   f"{row[name]:g}" if name == "dose_um" else str(row[name]) for name in used]
         failed = row["status"] != "ok"
-        p = "" if failed else p_in_words(row["p"], null)
+        p = "" if failed else p_in_words(row["p"], null, row["score"])
         q = "" if failed else f"{'<= ' if row['p'] <= null.resolution else ''}{row['q']:.2g}"
         # Text, because a SMILES such as C[N] would be read as markup
         table.add_row(*(Text(value) for value in (*values, p, q, f"error: {row['message']}" if failed else "")))
     console.print(table)
 
 
-def p_in_words(p: float, null: "Null") -> str:
-    """A p-value for a reader: below what the null resolves it is not a number."""
-    return f"{p:.2g}" if p > null.resolution else f"not resolvable (<= {null.resolution:.2g})"
+def p_in_words(p: float, null: "Null", score: float | None = None) -> str:
+    """A p-value for a reader: below what the null resolves it is no number, or that of a fitted tail, named so."""
+    if p > null.resolution:
+        return f"{p:.2g}"
+    fitted = None if score is None else null.fitted_p(score)
+    words = f"not resolvable (<= {null.resolution:.2g})"
+    return words if fitted is None else f"{words}; {fitted:.1g} by a fitted tail"

@@ -6,6 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from dssl_bio.retrieval.tail import Tail, fit_tail
+
 Floats = NDArray[np.floating]
 
 MIN_DRAWS = 1_000
@@ -34,6 +36,17 @@ class Null:
     def p_values(self, scores: Floats) -> Floats:
         """One-sided empirical p of each score: (1 + #null >= score) / (1 + #null)."""
         return (1 + self._exceeding(scores)) / (1 + len(self.scores))
+
+    @cached_property
+    def tail(self) -> Tail | None:
+        """Fitted tail, for scores that no draw reaches; None where it cannot be fitted."""
+        return fit_tail(self.scores)
+
+    def fitted_p(self, score: float) -> float | None:
+        """Of the fitted tail, for a score that no draw reaches: at most the resolution; None without a tail."""
+        if self.tail is None:
+            return None
+        return min(float(self.tail.p_values(np.array([score]))[0]), self.resolution)
 
     def q_values(self, hits: Floats, gallery: Floats) -> Floats:
         """Benjamini-Hochberg q (1995) of some scores of one query over its whole gallery.

@@ -1,7 +1,7 @@
 """The ridge member of an ensemble: kernel ridge in the features of the trunks, fitted in closed form."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dssl_bio.learning.encoders.encoder import Encoder, Members
 
@@ -25,10 +25,8 @@ def fit_ridge(molecule: Encoder, phenotype: Encoder, features: Tensor, component
     Returns:
         the ridge that was chosen.
     """
-    members = [encoder.head[-1] for encoder in (molecule, phenotype)]  # type: ignore[index]
-    assert all(isinstance(one, Members) for one in members)
-    anchors = [one.anchor for one in members]
-    dim = min(anchors[0].shape[1], components.shape[1])
+    own_anchor, other_anchor = _anchor(molecule), _anchor(phenotype)
+    dim = min(own_anchor.shape[1], components.shape[1])
     target, x = components[:, :dim].double(), features.double()
     scale = x.square().sum(1).mean()
     values, vectors = torch.linalg.eigh(x @ x.T / scale)
@@ -41,8 +39,15 @@ def fit_ridge(molecule: Encoder, phenotype: Encoder, features: Tensor, component
         if score > best:
             best, chosen = float(score), ridge
     dual = vectors / (values.clamp_min(0) + chosen) @ (vectors.T @ target) / scale
-    anchors[0].zero_()
-    anchors[0][:, :dim] = (x.T @ dual).float()
-    anchors[1].zero_()
-    anchors[1][:dim, :dim] = torch.eye(dim)
+    own_anchor.zero_()
+    own_anchor[:, :dim] = (x.T @ dual).float()
+    other_anchor.zero_()
+    other_anchor[:dim, :dim] = torch.eye(dim)
     return chosen
+
+
+def _anchor(encoder: Encoder) -> Tensor:
+    assert isinstance(encoder.head, nn.Sequential)
+    members = encoder.head[-1]
+    assert isinstance(members, Members)
+    return members.anchor

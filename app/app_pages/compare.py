@@ -15,8 +15,7 @@ from dssl_bio.vocabulary import MOA
 FIRST, SECOND = "first", "second"
 TOP = 20
 SHOWN = 8
-HIGH = 95.0
-"""Percentile among random pairs from which two molecules are called alike."""
+HIGH = 95.0  # percentile among random pairs from which two molecules are called alike
 
 
 def form(bundle: Tables) -> None:

@@ -1,0 +1,118 @@
+"""How a server holds many people at once: sessions that query over and over, on loopback, for a bounded time.
+
+    python tests/benchmarks/bench_sessions.py BUNDLE [--sessions 30] [--seconds 120]
+
+Each session opens a socket as a browser would, asks for the page of a molecule of the library, waits until the page has
+run to its end, and asks for the next. Prints the number of pages, errors, latencies and the server's memory.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlencode
+
+import numpy as np
+import pandas as pd
+import psutil
+import websockets
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+START_S = 120
+
+
+async def session(address: str, molecules: list[str], until: float, seed: int,
+                  pause_s: float) -> tuple[list[float], int]:
+    """Latencies (s) of one session's pages, and how many showed an error."""
+    generator, latencies, errors = random.Random(seed), [], 0
+    async with websockets.connect(address, max_size=None, subprotocols=["streamlit"]) as channel:
+        while time.monotonic() < until:
+            message = BackMsg()
+            message.rerun_script.query_string = urlencode({"molecule": generator.choice(molecules)})
+            start = time.monotonic()
+            await channel.send(message.SerializeToString())
+            while True:
+                answer = ForwardMsg()
+                answer.ParseFromString(await asyncio.wait_for(channel.recv(), 60))
+                kind = answer.WhichOneof("type")
+                if kind == "delta" and answer.delta.new_element.WhichOneof("type") in ("exception", "alert"):
+                    alert = answer.delta.new_element.alert
+                    errors += alert.format == alert.ERROR or bool(answer.delta.new_element.exception.message)
+                if kind == "script_finished":
+                    break
+            latencies.append(time.monotonic() - start)
+            await asyncio.sleep(generator.random() * 2 * pause_s)
+    return latencies, errors
+
+
+async def together(address: str, molecules: list[str], sessions: int, seconds: float, pause_s: float,
+                   server: psutil.Process) -> dict[str, float]:
+    """All sessions at once, and the server's memory while they run."""
+    until, memory = time.monotonic() + seconds, []
+
+    async def watch() -> None:
+        while time.monotonic() < until:
+            memory.append(server.memory_info().rss / 1e6)
+            await asyncio.sleep(1)
+
+    watching = asyncio.create_task(watch())
+    results = await asyncio.gather(*(session(address, molecules, until, number, pause_s) for number in range(sessions)),
+                                   return_exceptions=True)
+    await watching
+    broken = [result for result in results if isinstance(result, BaseException)]
+    good = [result for result in results if not isinstance(result, BaseException)]
+    latencies = np.array([value for values, _ in good for value in values])
+    third = max(1, len(memory) // 3)
+    return {"sessions": sessions, "seconds": seconds, "pages": len(latencies), "pages_per_s": len(latencies) / seconds,
+            "broken_sessions": len(broken), "pages_with_error": sum(errors for _, errors in good),
+            "median_s": float(np.median(latencies)), "p95_s": float(np.quantile(latencies, 0.95)),
+            "max_s": float(latencies.max()), "memory_first_third_mb": float(np.median(memory[:third])),
+            "memory_last_third_mb": float(np.median(memory[-third:])), "memory_max_mb": max(memory)}
+
+
+def main() -> None:
+    """Serves, waits, measures, prints JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--sessions", type=int, default=30)
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--pause-s", type=float, default=5, help="mean time between two pages of a session")
+    asked = parser.parse_args()
+    library = pd.read_parquet(asked.bundle / "molecules.parquet")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    line = [sys.executable, "-c", "from dssl_bio.pipelines.main import main; main()", "serve", str(asked.bundle),
+            "--port", str(port), "--no-browser"]
+    process = subprocess.Popen(line, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True)
+    try:
+        until = time.monotonic() + START_S
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2).close()
+                break
+            except OSError:
+                assert time.monotonic() < until, "the server did not start"
+                time.sleep(0.2)
+        server = psutil.Process(process.pid).children()[0]
+        molecules = library["Metadata_SMILES"].sample(min(200, len(library)), random_state=0).tolist()
+        address = f"ws://127.0.0.1:{port}/_stcore/stream"
+        asyncio.run(together(address, molecules, 1, 12, 1, server))  # the model is loaded by now
+        measured = asyncio.run(together(address, molecules, asked.sessions, asked.seconds, asked.pause_s, server))
+        print(json.dumps(measured, indent=1))
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+
+
+if __name__ == "__main__":
+    main()

@@ -18,12 +18,13 @@ def noise_or_drop(x: Tensor, generator: torch.Generator, noise: float = 0.01, dr
         dropped: coordinates dropped, without replacement; a tenth of D where D is below 100.
     """
     n, width = x.shape
-    choice = torch.randint(3, (n, 1), generator=generator, device=x.device)
-    changed = x + noise * (choice == 0) * torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-    rows = (choice[:, 0] == 1).nonzero()
+    choice = torch.randint(3, (n,), generator=generator, device=x.device)
+    changed = x.clone()
+    noised, thinned = (choice == 0).nonzero()[:, 0], (choice == 1).nonzero()[:, 0]
+    changed[noised] += noise * torch.randn(len(noised), width, generator=generator, device=x.device, dtype=x.dtype)
     count = min(dropped, max(1, width // 10))
-    columns = torch.rand(len(rows), width, generator=generator, device=x.device).topk(count, dim=1).indices
-    changed[rows, columns] = 0
+    keys = torch.rand(len(thinned), width, generator=generator, device=x.device)
+    changed[thinned[:, None], keys.topk(count, dim=1, sorted=False).indices] = 0
     return changed
 
 

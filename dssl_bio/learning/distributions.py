@@ -147,31 +147,62 @@ def sample_vmf(mean: Tensor, kappa: float | Tensor, generator: torch.Generator |
 def _component_along_mean(n: int, dim: int, kappa: float | Tensor, device: torch.device,
                           generator: torch.Generator | None) -> Tensor:
     """(n, 1) draws of the cosine between sample and mean (Wood 1994, algorithm VM*), in float64."""
-    for value in (kappa.detach().unique().tolist() if isinstance(kappa, Tensor) else [kappa]):
-        _check(dim, value)
-    k = torch.as_tensor(kappa, dtype=torch.float64, device=device).detach().expand(n)
+    if isinstance(kappa, Tensor):
+        values = kappa.detach().unique().tolist()
+        for value in values:
+            _check(dim, value)
+        if len(values) == 1:
+            drawn = _one_kappa(n, dim, values[0], device, generator)
+        else:
+            drawn = _own_kappas(n, dim, kappa.detach().double().to(device).expand(n), generator)
+        if kappa.requires_grad:
+            return _ImplicitComponent.apply(kappa.double().expand(n), drawn, dim).unsqueeze(1)
+        return drawn.unsqueeze(1)
+    _check(dim, kappa)
+    return _one_kappa(n, dim, kappa, device, generator).unsqueeze(1)
+
+
+def _one_kappa(n: int, dim: int, kappa: float, device: torch.device, generator: torch.Generator | None) -> Tensor:
+    """(n,) draws where all rows have one kappa: any accepted candidate will do for any row, so none is wasted."""
     # b in the form without cancellation at large kappa.
+    b = (dim - 1) / (2 * kappa + math.sqrt(4 * kappa**2 + (dim - 1) ** 2))
+    x0 = (1 - b) / (1 + b)
+    c = kappa * x0 + (dim - 1) * math.log1p(-(x0**2))
+    found: list[Tensor] = []
+    missing = n
+    while missing > 0:
+        w, accepted = _candidates(2 * missing + CANDIDATES, dim, kappa, b, x0, c, device, generator)
+        found.append(w[accepted][:missing])
+        missing -= len(found[-1])
+    return torch.cat(found)
+
+
+def _own_kappas(n: int, dim: int, k: Tensor, generator: torch.Generator | None) -> Tensor:
+    """(n,) draws where each row has a kappa of its own: several candidates a row at once, until each row has one."""
     b = (dim - 1) / (2 * k + (4 * k**2 + (dim - 1) ** 2).sqrt())
     x0 = (1 - b) / (1 + b)
-    c = k * x0 + (dim - 1) * torch.log(1 - x0**2)
-    result = torch.empty(n, dtype=torch.float64, device=device)
-    todo = torch.arange(n, device=device)
-    shape = torch.full((1,), (dim - 1) / 2, dtype=torch.float64, device=device)
+    c = k * x0 + (dim - 1) * torch.log1p(-(x0**2))
+    result = torch.empty(n, dtype=torch.float64, device=k.device)
+    todo = torch.arange(n, device=k.device)
     while len(todo):
-        # Several candidates a row at once: a round costs its number of calls, not of numbers.
-        drawn = torch._standard_gamma(shape.expand(2 * CANDIDATES * len(todo)).contiguous(), generator=generator)
-        first, second = drawn.view(2, CANDIDATES, len(todo))
-        z = first / (first + second)  # Beta((dim-1)/2, (dim-1)/2)
-        w = (1 - (1 + b) * z) / (1 - (1 - b) * z)
-        u = torch.rand(w.shape, dtype=torch.float64, device=device, generator=generator)
-        accepted = k * w + (dim - 1) * torch.log(1 - x0 * w) - c >= torch.log(u.clamp_min(1e-300))
+        w, accepted = _candidates((CANDIDATES, len(todo)), dim, k, b, x0, c, k.device, generator)
         chosen = accepted.to(torch.uint8).argmax(0, keepdim=True)  # a row's first accepted candidate
         result[todo] = w.gather(0, chosen).squeeze(0)
         refused = ~accepted.any(0)
         todo, k, b, x0, c = todo[refused], k[refused], b[refused], x0[refused], c[refused]
-    if isinstance(kappa, Tensor) and kappa.requires_grad:
-        return _ImplicitComponent.apply(kappa.double().expand(n), result, dim).unsqueeze(1)
-    return result.unsqueeze(1)
+    return result
+
+
+def _candidates(shape: int | tuple[int, int], dim: int, kappa: Any, b: Any, x0: Any, c: Any, device: torch.device,
+                generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    """Candidates of the component, and whether each is accepted; the envelope is a transformed Beta distribution."""
+    shape = (shape,) if isinstance(shape, int) else shape
+    half = torch.full((2, *shape), (dim - 1) / 2, dtype=torch.float64, device=device)
+    first, second = torch._standard_gamma(half, generator=generator)
+    z = first / (first + second)  # Beta((dim-1)/2, (dim-1)/2)
+    w = (1 - (1 + b) * z) / (1 - (1 - b) * z)
+    u = torch.rand(shape, dtype=torch.float64, device=device, generator=generator)
+    return w, kappa * w + (dim - 1) * torch.log(1 - x0 * w) - c >= torch.log(u.clamp_min(1e-300))
 
 
 class _ImplicitComponent(torch.autograd.Function):

@@ -171,7 +171,7 @@ def _one_kappa(n: int, dim: int, kappa: float, device: torch.device, generator: 
     found: list[Tensor] = []
     missing = n
     while missing > 0:
-        w, accepted = _candidates(2 * missing + CANDIDATES, dim, kappa, b, x0, c, device, generator)
+        w, accepted = _candidates((2 * missing + CANDIDATES,), dim, kappa, b, x0, c, device, generator)
         found.append(w[accepted][:missing])
         missing -= len(found[-1])
     return torch.cat(found)
@@ -193,10 +193,9 @@ def _own_kappas(n: int, dim: int, k: Tensor, generator: torch.Generator | None) 
     return result
 
 
-def _candidates(shape: int | tuple[int, int], dim: int, kappa: Any, b: Any, x0: Any, c: Any, device: torch.device,
+def _candidates(shape: tuple[int, ...], dim: int, kappa: Any, b: Any, x0: Any, c: Any, device: torch.device,
                 generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
     """Candidates of the component, and whether each is accepted; the envelope is a transformed Beta distribution."""
-    shape = (shape,) if isinstance(shape, int) else shape
     half = torch.full((2, *shape), (dim - 1) / 2, dtype=torch.float64, device=device)
     first, second = torch._standard_gamma(half, generator=generator)
     z = first / (first + second)  # Beta((dim-1)/2, (dim-1)/2)

@@ -24,6 +24,7 @@ from dssl_bio.retrieval.tables import SPLIT, Tables
 if TYPE_CHECKING:
     from dssl_bio.chem.standardize_many import Standardizer
     from dssl_bio.learning.representation import SharedSpecific
+    from dssl_bio.retrieval.applicability import Trained
     from dssl_bio.retrieval.bundle import Bundle
     from dssl_bio.retrieval.explore import Method, Space
     from dssl_bio.retrieval.families import Usual
@@ -176,11 +177,19 @@ def mapped(path: str, space: "Space", method: "Method") -> tuple[pd.DataFrame, N
     return table, plane(vectors, method)
 
 
+@st.cache_resource(show_spinner=False, max_entries=8)
+def trained(path: str) -> "Trained":
+    """A bundle's training molecules, compared with each other once."""
+    from dssl_bio.retrieval.applicability import Trained
+
+    return Trained.of(tables(path).molecules)
+
+
 @st.cache_resource(show_spinner=False, max_entries=512)
 def trust(path: str, smiles: str, inchikey: str) -> str:
     """How far a molecule is from the training molecules, and what recall to expect there, in words.
 
-    It compares with every training molecule, and these with each other, so a page asks for it after its hits are shown.
+    The first question of a bundle compares its training molecules with each other, so a page asks for this last.
     """
     from dssl_bio.chem.standardize import Molecule
     from dssl_bio.retrieval.applicability import applicability, read_expected
@@ -191,7 +200,8 @@ def trust(path: str, smiles: str, inchikey: str) -> str:
         return (f"Its distance to the {n_trained:,} training molecules is not computed on this page; "
                 "dssl-bio retrieve tells it.")
     try:
-        return applicability(Molecule(smiles, inchikey), bundle.molecules, read_expected(bundle.folder)).words
+        return applicability(Molecule(smiles, inchikey), bundle.molecules, read_expected(bundle.folder),
+                             trained(path)).words
     except DsslBioError as error:
         return str(error)
 
@@ -223,8 +233,9 @@ def warm() -> None:
         standardizer()
         first_page.wait(FIRST_PAGE_S)
         for path in paths[:1]:
-            answer(path, "c1ccccc1", None, 1)
+            molecule = answer(path, "c1ccccc1", None, 1).identified.molecule
             _ready.add(path)
+            trust(path, molecule.smiles, molecule.inchikey)
     except DsslBioError as error:
         logger.warning("%s", error)  # whoever opens the page reads it there
 

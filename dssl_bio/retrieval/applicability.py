@@ -173,30 +173,66 @@ class Applicability:
     words: str
 
 
-def applicability(molecule: Molecule, library: pd.DataFrame, expected: ExpectedRecall | None) -> Applicability:
+@dataclass(frozen=True)
+class Trained:
+    """The molecules that a model was trained on, compared with each other: made once, for many questions.
+
+    Attributes:
+        places: (T,) rows of the library.
+        prints: (T, bits) count-Morgan fingerprints.
+        nearest: (T,) place among the T of each one's nearest other.
+        first: (T,) Tanimoto to it.
+        second: (T,) Tanimoto to the nearest but one.
+    """
+
+    places: NDArray[np.int64]
+    prints: NDArray[np.float32]
+    nearest: NDArray[np.int64]
+    first: NDArray[np.float64]
+    second: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, library: pd.DataFrame) -> "Trained":
+        """From a bundle's molecules."""
+        places = np.flatnonzero(library["split"].isin(["train", "valid"]).to_numpy())
+        molecules = [Molecule(*values) for values in zip(library[SMILES].iloc[places], library[INCHIKEY].iloc[places],
+                                                         strict=True)]
+        prints = np.array([count_morgan(molecule) for molecule in molecules], dtype=np.float32)
+        if len(places) < 2:
+            return cls(places, prints, np.zeros(len(places), np.int64), np.zeros(len(places)), np.zeros(len(places)))
+        among = _tanimoto(prints, prints)
+        np.fill_diagonal(among, -np.inf)
+        nearest, everyone = among.argmax(1), np.arange(len(places))
+        first = among[everyone, nearest]
+        among[everyone, nearest] = -np.inf
+        second = np.maximum(among.max(1), 0)  # of two molecules, neither has another one left
+        return cls(places, prints, nearest, first, second)
+
+
+def applicability(molecule: Molecule, library: pd.DataFrame, expected: ExpectedRecall | None,
+                  all_trained: Trained | None = None) -> Applicability:
     """What may be said beforehand about a question.
 
     Args:
         molecule: what is asked.
         library: a bundle's molecules: Metadata_SMILES, Metadata_InChIKey, molecule_id, split, and names if known.
         expected: of `read_expected`.
+        all_trained: of the same library, where several questions are asked.
 
     Raises:
         BundleError: the library holds no other training molecule.
     """
+    known_to_model = all_trained or Trained.of(library)
     trained = library["split"].isin(["train", "valid"]).to_numpy()
     itself = (library[MOLECULE_ID] == molecule.inchikey[:14]).to_numpy()
-    places = np.flatnonzero(trained & ~itself)
+    others = ~itself[known_to_model.places]
+    places = known_to_model.places[others]
     if not len(places):
         raise BundleError("the bundle knows no training molecule to compare with")
-    others = [Molecule(*values) for values in zip(library[SMILES].iloc[places], library[INCHIKEY].iloc[places],
-                                                  strict=True)]
-    prints = np.array([count_morgan(other) for other in others], dtype=np.float32)
-    near = _tanimoto(np.asarray(count_morgan(molecule), dtype=np.float32)[None], prints)[0]
+    near = _tanimoto(np.asarray(count_morgan(molecule), dtype=np.float32)[None], known_to_model.prints[others])[0]
     best = int(np.argmax(near))
-    among = _tanimoto(prints, prints)
-    np.fill_diagonal(among, -np.inf)
-    own = among.max(1) if len(prints) > 1 else np.zeros(1)
+    # Where the molecule itself is some other's nearest, that one's next nearest counts: it is left out here.
+    own = np.where(others[known_to_model.nearest], known_to_model.first, known_to_model.second)[others]
     similarity, further = float(near[best]), float((own < near[best]).mean())
     row = library.iloc[places[best]]
     name = row[COMPOUND] if COMPOUND in library and pd.notna(row[COMPOUND]) else row[SMILES]
@@ -210,10 +246,10 @@ def applicability(molecule: Molecule, library: pd.DataFrame, expected: ExpectedR
 
 def trust_lines(queries: Iterable[str], library: pd.DataFrame, expected: ExpectedRecall | None) -> list[str]:
     """One line a question, for those that are structures: `applicability` in words."""
-    lines = []
+    lines, all_trained = [], Trained.of(library)
     for text in dict.fromkeys(queries):
         try:
-            lines.append(f"{text}: {applicability(standardize(text), library, expected).words}")
+            lines.append(f"{text}: {applicability(standardize(text), library, expected, all_trained).words}")
         except DsslBioError:  # an identifier, or a bundle without training molecules: nothing to compare
             continue
     return lines

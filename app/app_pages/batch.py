@@ -3,6 +3,7 @@
 import base64
 import shlex
 import tempfile
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -115,7 +116,7 @@ def downloads(table: pd.DataFrame) -> None:
     """The whole table in three forms; texts that a spreadsheet would run are made harmless."""
     with st.container(horizontal=True, gap="small"):
         for ending, kind in ((".csv", "text/csv"), (".parquet", "application/vnd.apache.parquet")):
-            st.download_button(ending[1:].upper(), lambda ending=ending: _written(table, ending), f"hits{ending}", kind,
+            st.download_button(ending[1:].upper(), partial(_written, table, ending), f"hits{ending}", kind,
                                icon=":material/download:", on_click="ignore")
         if INSTALLED:
             st.download_button("XLSX", lambda: xlsx(table), "hits.xlsx", on_click="ignore", icon=":material/download:",

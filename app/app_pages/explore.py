@@ -38,9 +38,9 @@ PHENOTYPE_PAGE = "app_pages/phenotype_to_molecules.py"
 def space_map(path: str) -> None:
     """A space as points; those that are drawn around become a table."""
     left, second, third, right = st.columns([1.4, 1, 1, 1.4], vertical_alignment="bottom")
-    space: Space = left.segmented_control("Space", list(SPACES), default="shared", format_func=SPACES.get,
-                                          required=True, key="space")
-    method: Method = second.selectbox("Drawn by", METHODS, format_func=METHOD_NAMES.get, key="method")
+    space = left.segmented_control("Space", list(SPACES), default="shared", format_func=SPACES.__getitem__,
+                                   required=True, key="space") or "shared"
+    method = second.selectbox("Drawn by", list(METHODS), format_func=METHOD_NAMES.__getitem__, key="method") or "pca"
     with waiting(path), st.spinner("Laying out"):
         table, places = mapped(path, space, method)
         opened(path)

@@ -180,7 +180,7 @@ def page() -> None:
     """Choose a phenotype; see it; see the molecules."""
     bundle, path = cards.begin("Phenotype to molecules", "Which molecules of the library should give the cells that "
                                "this phenotype shows?")
-    source = st.segmented_control("Phenotype from", list(SOURCES), default="screen", format_func=SOURCES.get,
+    source = st.segmented_control("Phenotype from", list(SOURCES), default="screen", format_func=SOURCES.__getitem__,
                                   required=True, key="source")
     own, number = "", None
     vector: NDArray[np.float32] | None = None

@@ -74,9 +74,9 @@ class Tables:
             if checksum(path) != record["files"].get(name):
                 raise BundleError(f"{folder}: {name} was changed or damaged after it was written (checksum differs)")
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        tables = [pd.read_parquet(folder / name) for name in (ENTRIES, CONTROLS, MOLECULES)]
-        return cls(folder, record, *tables, facts["modality"], tuple(facts["channels"]), facts["pixel_size_um"],
-                   tuple(facts["features"]))
+        entries, controls, molecules = (pd.read_parquet(folder / name) for name in (ENTRIES, CONTROLS, MOLECULES))
+        return cls(folder, record, entries, controls, molecules, facts["modality"], tuple(facts["channels"]),
+                   facts["pixel_size_um"], tuple(facts["features"]))
 
     @property
     def id(self) -> str:

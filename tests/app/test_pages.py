@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from dssl_bio.app import cards, words
 from streamlit.testing.v1 import AppTest
 
 PAGES = sorted(path for path in Path("app/app_pages").glob("*.py") if path.name != "__init__.py")
@@ -108,3 +109,11 @@ def test_a_damaged_bundle_gets_a_sentence_with_the_first_search(damaged, profile
     test = opened(START, bundle, monkeypatch, molecule="CCO")
     assert not test.exception
     assert "changed or damaged" in test.error[0].value
+
+
+def test_every_piece_of_a_page_shows_markup_as_it_was_typed():
+    hostile = '<img src=x onerror="alert(1)">'
+    pieces = [cards.facts([(hostile, hostile)], {hostile: hostile}), cards.figures([(hostile, hostile)]),
+              cards.title(hostile, 1, [(hostile, hostile)]), cards.links(hostile)]
+    assert all("<img" not in piece and 'onerror="' not in piece for piece in pieces)
+    assert words.plain("![x](http://e.example) <b> $x$") == r"\!\[x\]\(http\:\/\/e\.example\) \<b\> \$x\$"

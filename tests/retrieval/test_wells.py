@@ -12,13 +12,13 @@ from dssl_bio.retrieval.wells import (
 )
 
 WELLS = pd.DataFrame({
-    "row_key": list("abcdef"), "Metadata_Plate": ["P1"] * 4 + ["P2"] * 2,
-    "Metadata_Well": ["A01", "A02", "B12", "not a well", "A01", "P24"],
-    "Metadata_pert_type": ["negcon", "trt", "trt", "negcon", "negcon", "trt"],
-    "Metadata_SMILES": ["", "C", "CC", "", "", "C"], "Metadata_CellCount": [100, 50, 100, 300, 10, 20],
-    "Induction": [np.nan, 10.0, 2.0, np.nan, np.nan, 20.0], "Toxic": [None, "yes", "no", None, None, "no"],
+    "row_key": list("abcdefg"), "Metadata_Plate": ["P1"] * 4 + ["P2"] * 2 + ["P1"],
+    "Metadata_Well": ["A01", "A02", "B12", "not a well", "A01", "P24", None],
+    "Metadata_pert_type": ["negcon", "trt", "trt", "negcon", "negcon", "trt", "negcon"],
+    "Metadata_SMILES": ["", "C", "CC", "", "", "C", ""], "Metadata_CellCount": [100, 50, 100, 900, 10, 20, 200],
+    "Induction": [np.nan, 10.0, 2.0, np.nan, np.nan, 20.0, 7.0], "Toxic": [None, "yes", "no", None, None, "no", None],
 })
-TABLE = wells_table(WELLS, np.arange(6), np.array([-1, 0, 1, -1, -1, 0]))
+TABLE = wells_table(WELLS, np.arange(7), np.array([-1, 0, 1, -1, -1, 0, -1]))
 
 
 def test_cells_are_counted_against_the_controls_of_their_own_plate():

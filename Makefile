@@ -1,7 +1,7 @@
 # make demo   environment, then the main job on the simulated screen, then the application's address
 # make test   environment, then the linters and the tests
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint env clean
+.PHONY: help demo test lint env clean screenshots
 
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,12))' 2>/dev/null && echo $$p && break; done)
@@ -32,6 +32,10 @@ lint: $(STAMP)
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+
+# Pictures of every page, light and dark, wide and narrow; needs Chromium.
+screenshots: $(STAMP)
+	$(BIN)/python tests/browser/screenshots.py $(or $(BUNDLE),demo/bundle) $(or $(OUT),screenshots)
 
 clean:
 	rm -rf $(VENV)

@@ -94,7 +94,7 @@ def begin(title: str, explanation: str) -> tuple[Tables, str]:
     try:
         bundle = tables(path)
     except DsslBioError as error:
-        st.error(words.plain(str(error)))
+        st.error(words.sentence(error))
         st.stop()
     st.query_params[BUNDLE_PARAMETER] = name
     st.markdown(explanation)

@@ -114,10 +114,9 @@ def points(table: pd.DataFrame, places: np.ndarray, column: str, numeric: bool, 
                                  hovertemplate="%{text}<extra>" + kind + "</extra>")
             first = False
     figure.update_layout(height=560, dragmode="lasso",
-                         legend={"itemsizing": "constant", "font": {"size": 11}, "y": 0.94},
+                         legend={"itemsizing": "constant", "font": {"size": 11}, "orientation": "h", "y": 0,
+                                 "yanchor": "top"},
                          coloraxis={"colorscale": "Cividis", "colorbar": {"title": title, "thickness": 12}})
-    if numeric:
-        figure.update_layout(legend={"orientation": "h", "yanchor": "bottom", "y": 1.0})
     figure.update_xaxes(showticklabels=False, showgrid=False, zeroline=False)
     figure.update_yaxes(showticklabels=False, showgrid=False, zeroline=False)
     return plain(figure)

@@ -93,7 +93,7 @@ def sentences() -> Iterator[None]:
     try:
         yield
     except DsslBioError as error:
-        st.error(words.plain(str(error)))
+        st.error(words.sentence(error))
         st.stop()
 
 

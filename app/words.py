@@ -36,6 +36,12 @@ def plain(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", visible)
 
 
+def sentence(error: Exception) -> str:
+    """What is wrong, as a sentence."""
+    text = str(error).strip()
+    return plain(text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else "."))
+
+
 def shortened(text: str, length: int = 60) -> str:
     """A text of at most `length` characters."""
     return text if len(text) <= length else text[:length - 1] + "\N{HORIZONTAL ELLIPSIS}"

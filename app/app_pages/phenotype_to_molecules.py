@@ -25,6 +25,7 @@ ENTRY_PARAMETER, PICKED = "entry", "phenotype"
 SOURCES = {"screen": "A well of this screen", "own": "My own"}
 ROWS, COLUMNS = 3, 4
 UPLOAD_MB = 40
+MAX_ACROSS = 5
 START_PAGE = "app_pages/molecule_to_phenotypes.py"
 
 
@@ -111,11 +112,13 @@ def own_images(path: str) -> "SharedSpecific | None":
     treated: dict[str, bytes] = {}
     control: dict[str, bytes] = {}
     for group, found, kind in ((files, treated, "treated"), (control_files or [], control, "untreated")):
+        columns = st.columns(min(MAX_ACROSS, max(1, len(group))))
         for place, file in enumerate(group):
             guess = channel_in_name(file.name, channels)
-            which = st.selectbox(f"Channel of {words.plain(words.shortened(file.name, 60))}", channels,
-                                 index=channels.index(guess) if guess else None, key=f"{kind}_{place}_{file.name}",
-                                 placeholder="Say which channel this is")
+            which = columns[place % len(columns)].selectbox(
+                f"Channel of {words.plain(words.shortened(file.name, 40))}", channels,
+                index=channels.index(guess) if guess else None, key=f"{kind}_{place}_{file.name}",
+                placeholder="Say which")
             if which in found:
                 raise QueryError(f"two files are said to be {which}; each channel needs one")
             if which is not None:

@@ -86,7 +86,7 @@ def test_images_of_ones_own_find_molecules_once_every_channel_is_named(image_bun
     assert "Molecules, best first" in shown(test)
     assert "your image sets its own scale" in shown(test)
     test.selectbox[-1].set_value("DNA").run()
-    assert "two files are said to be DNA" in test.error[0].value
+    assert "Two files are said to be DNA" in test.error[0].value
 
 
 def test_a_pasted_batch_runs_to_its_end_with_a_row_for_what_is_no_molecule(profile_bundle, monkeypatch):
@@ -157,7 +157,7 @@ def test_two_molecules_are_compared_and_a_bad_one_gets_a_sentence(bundle, monkey
     assert len(test.dataframe) == 2
     test = opened("compare", bundle, monkeypatch, first="cpd 3", second="C1CC")
     assert not test.exception
-    assert "not a valid SMILES" in test.error[0].value.replace("\\", "")
+    assert "Not a valid SMILES" in test.error[0].value.replace("\\", "")
 
 
 def test_a_kept_hit_is_saved_and_loaded_and_what_is_no_collection_is_refused(profile_bundle, monkeypatch):

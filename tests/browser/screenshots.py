@@ -1,0 +1,85 @@
+"""Pictures of every page of a served bundle, light and dark, wide and narrow, to look at.
+
+    python tests/browser/screenshots.py BUNDLE OUT [--molecule TEXT]
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.parse import quote
+
+import pandas as pd
+from playwright.sync_api import sync_playwright
+
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+SIZES = {"wide": 1320, "narrow": 480}
+MAX_HEIGHT = 3_000
+READY = "() => document.querySelector('[data-testid=stApp]')?.getAttribute('data-test-script-state') === 'notRunning'"
+
+
+def addresses(bundle: Path, molecule: str | None) -> dict[str, str]:
+    """Name and address of what is worth a picture."""
+    entries = pd.read_parquet(bundle / "entries.parquet")
+    library = pd.read_parquet(bundle / "molecules.parquet")
+    held_out = library[library["split"] == "test"] if (library["split"] == "test").any() else library
+    held_out = held_out["Metadata_SMILES"].tolist()
+    first, second = quote(molecule or held_out[0], safe=""), quote(held_out[-1], safe="")
+    entry = quote(str(entries["entry_key"][0]), safe="")
+    return {"start": "", "molecule_to_phenotypes": f"?molecule={first}&top=4",
+            "phenotype_to_molecules": f"phenotype_to_molecules?entry={entry}", "explore": "explore",
+            "compare": f"compare?first={first}&second={second}", "batch": "batch", "model_card": "model_card"}
+
+
+def main() -> None:
+    """Serves the bundle and takes the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--molecule")
+    asked = parser.parse_args()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    line = [sys.executable, "-c", "from dssl_bio.pipelines.main import main; main()", "serve", str(asked.bundle),
+            "--port", str(port), "--no-browser"]
+    process = subprocess.Popen(line, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True)
+    try:
+        for _ in range(400):
+            try:
+                urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
+            for size, width in SIZES.items():
+                for theme in ("light", "dark"):
+                    page = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900}).new_page()
+                    page.set_default_timeout(90_000)
+                    for name, address in addresses(asked.bundle, asked.molecule).items():
+                        page.set_viewport_size({"width": width, "height": 900})
+                        page.goto(f"http://localhost:{port}/{address}")
+                        page.get_by_role("heading", level=1).wait_for()
+                        page.wait_for_timeout(1_000)
+                        page.wait_for_function(READY)
+                        height = page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollHeight")
+                        page.set_viewport_size({"width": width, "height": min(int(height), MAX_HEIGHT)})
+                        page.wait_for_timeout(800)
+                        page.screenshot(path=asked.out / f"{name}_{size}_{theme}.png")
+            browser.close()
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+    print(f"{len(list(asked.out.glob('*.png')))} pictures in {asked.out}")
+
+
+if __name__ == "__main__":
+    main()

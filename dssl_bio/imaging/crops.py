@@ -5,16 +5,24 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 
 
-def tile_corners(shape: tuple[int, ...], size: int) -> list[tuple[int, int]]:
-    """Upper left corners of the fewest tiles of `size` pixels that cover an image of shape (H, W), evenly spread.
+def tiles_of(sites: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Sites (N, C, H, W) cut into equal tiles (N * T, C, h, w) that cover them, a site's tiles one after the other.
+
+    Sides are divided into round(length / size) parts, so h and w lie between 2/3 and 3/2 of `size`, and tiles overlap
+    by a pixel or two at most: what reads tiles of any size reads every pixel once.
 
     Raises:
-        ValueError: the image is smaller than a tile.
+        ValueError: a site is smaller than a tile of `size`.
     """
+    shape = sites.shape[2:]
     if min(shape) < size:
         raise ValueError(f"an image of {shape[0]} x {shape[1]} pixels is smaller than a tile of {size}")
-    axes = [np.linspace(0, length - size, -(-length // size)).round().astype(int) for length in shape]
-    return [(int(y), int(x)) for y in axes[0] for x in axes[1]]
+    numbers = [round(length / size) for length in shape]
+    h, w = (-(-length // n) for length, n in zip(shape, numbers, strict=True))
+    top, left = (np.linspace(0, length - part, n).round().astype(int)
+                 for length, part, n in zip(shape, (h, w), numbers, strict=True))
+    tiles = [sites[:, :, y:y + h, x:x + w] for y in top for x in left]
+    return np.stack(tiles, axis=1).reshape(-1, sites.shape[1], h, w)
 
 
 def resampled(sites: NDArray[np.float32], zoom: float, at_least: int) -> NDArray[np.float32]:

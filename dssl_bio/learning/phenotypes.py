@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dssl_bio.errors import RunError
-from dssl_bio.imaging.crops import resampled, tile_corners
+from dssl_bio.imaging.crops import resampled, tiles_of
 from dssl_bio.imaging.intensity import scaled
 from dssl_bio.learning.views import profile_view, tile_view
 from dssl_bio.screens.screen import Images, Profiles, Screen
@@ -131,10 +131,7 @@ class ImagePhenotypes:
         for row, entry in zip(rows, membership, strict=True):
             if entry < 0:
                 continue
-            sites = self.read(self._sites[int(row)])
-            size = self.tile_px
-            corners = tile_corners(sites.shape[2:], size)
-            tiles = np.concatenate([sites[:, :, y:y + size, x:x + size] for y, x in corners])
+            tiles = tiles_of(self.read(self._sites[int(row)]), self.tile_px)
             yield torch.from_numpy(tiles), np.full(len(tiles), entry)
 
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from dssl_bio.errors import ImageError, QueryError
-from dssl_bio.imaging.crops import resampled, tile_corners
+from dssl_bio.imaging.crops import resampled, tiles_of
 from dssl_bio.imaging.intensity import limits, scaled
 from dssl_bio.imaging.read import Plane, read_site
 from dssl_bio.screens.normalize import normalized
@@ -98,7 +98,7 @@ def embed_site(run: "Run", site: NDArray[np.uint16], pixel_size_um: float,
     size = run.config.image.tile_px
     reference = limits((site if control is None else control)[None])
     whole = resampled(scaled(site[None], reference[None]), zoom, size)
-    tiles = np.concatenate([whole[:, :, y:y + size, x:x + size] for y, x in tile_corners(whole.shape[2:], size)])
+    tiles = tiles_of(whole, size)
     picture = (np.clip(whole[0], 0, 1) * 255).round().astype(np.uint8)
     return _embedded(run, torch.from_numpy(np.ascontiguousarray(tiles))), picture
 

@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from dssl_bio.imaging.crops import resampled, tile_corners
+from dssl_bio.imaging.crops import resampled, tiles_of
 from dssl_bio.imaging.statistics import site_statistics
 
 
@@ -15,14 +16,17 @@ def test_statistics_of_a_known_site():
     assert np.isclose(row["DNA_edges"], np.sqrt(8 / 56))
 
 
-def test_tiles_cover_every_pixel_and_stay_inside():
-    for shape in ((96, 96), (100, 300), (96, 191)):
-        covered = np.zeros(shape, bool)
-        for y, x in tile_corners(shape, 96):
-            assert 0 <= y <= shape[0] - 96
-            assert 0 <= x <= shape[1] - 96
-            covered[y:y + 96, x:x + 96] = True
-        assert covered.all()
+def test_tiles_cover_every_pixel_with_next_to_no_overlap():
+    for shape in ((96, 96), (100, 300), (96, 191), (128, 128), (1080, 1080)):
+        places = np.arange(2 * shape[0] * shape[1], dtype=np.float32).reshape(1, 2, *shape)
+        tiles = tiles_of(np.concatenate([places, -places]), 96)
+        first = tiles[: len(tiles) // 2]
+        assert np.array_equal(np.unique(first), places.ravel())
+        assert np.array_equal(tiles[len(first):], -first)
+        assert all(64 <= length <= 144 for length in tiles.shape[2:])
+        assert first.size <= 1.03 * places.size
+    with pytest.raises(ValueError, match="smaller than a tile of 96"):
+        tiles_of(np.zeros((1, 2, 95, 200), np.float32), 96)
 
 
 def test_shrinking_keeps_the_mean_and_small_images_are_mirrored_up():

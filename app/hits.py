@@ -21,7 +21,7 @@ from dssl_bio.vocabulary import COMPOUND, DOSE_UM, MOA, MOLECULE_ID, PLATE, WELL
 if TYPE_CHECKING:
     from dssl_bio.retrieval.search import Hit
 
-SHOWN_PX = 384
+SHOWN_PX = 160  # the browser enlarges it: twelve pictures a page would cost half a second of drawing otherwise
 N_FAMILIES = 8
 MAX_ANNOTATIONS, MAX_ANNOTATION = 6, 32
 """The screen's own columns that a card shows; long texts, such as scaffolds, are no label."""

@@ -58,7 +58,7 @@ def dose_box(place: DeltaGenerator, doses: list[float], index: int = 0) -> float
 
 def offered(bundle: Tables) -> None:
     """Molecules of the screen to begin with."""
-    found = examples(bundle, N_EXAMPLES)
+    found = _examples(str(bundle.folder), bundle)
     if not found:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -105,6 +105,11 @@ def value(row: pd.Series, column: str) -> str:
 def listed(row: pd.Series, column: str) -> str:
     """The plates or wells that an entry joins."""
     return ", ".join(value(row, column).split(";"))
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _examples(path: str, _bundle: Tables) -> list[tuple[str, str]]:
+    return examples(_bundle, N_EXAMPLES)
 
 
 def _place(doses: list[float], given: str | None) -> int:

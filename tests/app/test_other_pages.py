@@ -13,6 +13,9 @@ from dssl_bio.app.jobs import queries_of_upload
 from streamlit.testing.v1 import AppTest
 
 from dssl_bio.errors import QueryError
+from dssl_bio.learning.run import Run
+from dssl_bio.retrieval import own_phenotypes
+from dssl_bio.screens.screen import Screen
 from dssl_bio.vocabulary import CHANNELS
 
 PAGES = Path("app/app_pages")
@@ -188,3 +191,17 @@ def test_notes_and_removals_are_taken_over(monkeypatch):
     table.loc[0, "note"] = "look again"
     kept.replace(items, table.drop(index=1))
     assert [(item["entry"], item["note"]) for item in state["kept"]] == [("E0", "look again"), ("E2", "")]
+
+
+def test_ones_own_image_is_read_as_the_screens_own_were(image_bundle, monkeypatch):
+    run, screen = Run.open(image_bundle / "run"), Screen.open(image_bundle.parent / "screen")
+    own = run.phenotypes(screen)
+    for row in own.rows[[0, 7]]:
+        number = own.sites_of(int(row))
+        site = np.asarray(screen.images.read(number))[0]
+        monkeypatch.setattr(own_phenotypes, "limits", lambda _, number=number: screen.images.limits(number)[0])
+        vectors, picture = own_phenotypes.embed_site(run, site, screen.images.pixel_size_um)
+        expected = run.embed_wells(own, np.array([row]))
+        assert vectors.shared == pytest.approx(expected.shared, abs=1e-5)
+        assert vectors.specific == pytest.approx(expected.specific, abs=1e-5)
+        assert picture.shape == site.shape

@@ -64,6 +64,7 @@ async def together(address: str, molecules: list[str], sessions: int, seconds: f
             memory.append(server.memory_info().rss / 1e6)
             await asyncio.sleep(1)
 
+    before = sum(server.cpu_times()[:2])
     watching = asyncio.create_task(watch())
     results = await asyncio.gather(*(session(address, molecules, until, number, pause_s) for number in range(sessions)),
                                    return_exceptions=True)
@@ -71,8 +72,10 @@ async def together(address: str, molecules: list[str], sessions: int, seconds: f
     broken = [result for result in results if isinstance(result, BaseException)]
     good = [result for result in results if not isinstance(result, BaseException)]
     latencies = np.array([value for values, _ in good for value in values])
+    used = sum(server.cpu_times()[:2]) - before
     third = max(1, len(memory) // 3)
     return {"sessions": sessions, "seconds": seconds, "pages": len(latencies), "pages_per_s": len(latencies) / seconds,
+            "server_cpu_s_per_page": used / max(1, len(latencies)),
             "broken_sessions": len(broken), "pages_with_error": sum(errors for _, errors in good),
             "median_s": float(np.median(latencies)), "p95_s": float(np.quantile(latencies, 0.95)),
             "max_s": float(latencies.max()), "memory_first_third_mb": float(np.median(memory[:third])),

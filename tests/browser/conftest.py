@@ -48,28 +48,28 @@ def server(profile_bundle, image_bundle):
 
 
 @pytest.fixture(scope="session")
-def browser():
+def themes():
+    """A browser's context for each theme; its pages share what was downloaded."""
     sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
-        yield opened
-        opened.close()
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
+        yield {theme: browser.new_context(color_scheme=theme, viewport={"width": 1300, "height": 1000},
+                                          accept_downloads=True) for theme in ("light", "dark")}
+        browser.close()
 
 
 @pytest.fixture(params=["light"])
-def page(browser, request):
+def page(themes, request):
     """A page; at the end no request went elsewhere and the console told no error."""
     elsewhere, errors = [], []
-    context = browser.new_context(color_scheme=request.param, viewport={"width": 1300, "height": 1000},
-                                  accept_downloads=True)
-    opened = context.new_page()
+    opened = themes[request.param].new_page()
     opened.set_default_timeout(PATIENCE_MS)
     opened.on("request", lambda asked: urlsplit(asked.url).hostname in ("localhost", "127.0.0.1", None)
               or elsewhere.append(asked.url))
     opened.on("console", lambda message: message.type == "error" and errors.append(message.text))
     opened.on("pageerror", lambda error: errors.append(str(error)))
     yield opened
-    context.close()
+    opened.close()
     assert elsewhere == []
     assert errors == []
 

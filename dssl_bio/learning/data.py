@@ -66,7 +66,9 @@ class Pairs:
 class PairLoader:
     """Minibatches of one epoch after another; the epoch's number and the seed decide every draw.
 
-    So a run that was resumed at an epoch continues exactly as if it had not been stopped.
+    So a run that was resumed at an epoch continues exactly as if it had not been stopped. For two views (step 2) the
+    wells of a molecule come together: there the contrast is given the other modality's shared part, which tells
+    molecules apart already, and only wells of one molecule leave the specific part something to tell.
     """
 
     def __init__(self, pairs: Pairs, batch_size: int, n_views: int, seed: int, first_epoch: int = 0):
@@ -81,5 +83,9 @@ class PairLoader:
         generator = np.random.default_rng([self.seed, self.n_views, self.epoch])
         torch.manual_seed(int(generator.integers(2**62)))
         self.epoch += 1
-        for chosen in np.array_split(generator.permutation(len(self.pairs)), self.n_batches):
+        order = generator.permutation(len(self.pairs))
+        if self.n_views == 2:
+            place = generator.permutation(int(self.pairs.molecule.max()) + 1)
+            order = order[np.argsort(place[self.pairs.molecule[order]], kind="stable")]
+        for chosen in np.array_split(order, self.n_batches):
             yield self.pairs.batch(chosen, self.n_views, generator)

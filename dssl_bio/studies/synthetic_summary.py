@@ -39,6 +39,8 @@ def summarize(config: SyntheticConfig, results: Results) -> StudyResult:
             points += _penalties(found, config, results, noise, regime)
         if "methods" in config.parts:
             _methods(found, config, results, noise, regime, points)
+        elif points:
+            found.plots.append(plane(points, [], regime))
     if "methods" in config.parts:
         published = published_points()
         ours = [point for point in published if point[0].startswith(OURS)]

@@ -27,6 +27,8 @@ OWN = "Where the molecule's own measured phenotype stands among all entries sear
 CELLS = ("Cells left in these wells, as a share of the untreated wells of their plates. Few cells mean that the "
          "molecule kills them or stops their growth: the phenotype may be that of dying cells.")
 
+SMALL_Q, EVEN_Q = 0.05, 0.5
+
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&^=/@'\"])")
 
 
@@ -40,6 +42,17 @@ def sentence(error: Exception) -> str:
     """What is wrong, as a sentence."""
     text = str(error).strip()
     return plain(text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else "."))
+
+
+def standing_out(best_q: float) -> str:
+    """What the best hit's q means for the whole answer; nothing where hits stand out."""
+    if best_q <= SMALL_Q:
+        return ""
+    if best_q <= EVEN_Q:
+        return (f"Nothing is certain here: of hits as good as the best, a share of {number(best_q)} is expected to be "
+                "false (its q).")
+    return ("No phenotype expected: none of the hits below is told apart from unrelated pairs. Most molecules change "
+            "cells too little to be seen.")
 
 
 def shortened(text: str, length: int = 60) -> str:

@@ -47,9 +47,8 @@ def summary(path: str, found: Answer) -> DeltaGenerator:
                                ("its own phenotype", own)],
                               {"best cosine": words.COSINE, "hits with q up to 0.05": words.Q,
                                "its own phenotype": words.OWN}))
-        if not significant:
-            st.info("No phenotype expected: none of the hits below is told apart from unrelated pairs. "
-                    "Most molecules change cells too little to be seen.")
+        if told := words.standing_out(min(hit.q for hit in found.hits)):
+            st.info(told)
         place = st.empty()
         place.markdown("Comparing it with the training molecules ...")
         st.markdown(words.plain(words.null_sentence(bundle.null)))

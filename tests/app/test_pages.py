@@ -117,3 +117,10 @@ def test_every_piece_of_a_page_shows_markup_as_it_was_typed():
               cards.title(hostile, 1, [(hostile, hostile)]), cards.links(hostile)]
     assert all("<img" not in piece and 'onerror="' not in piece for piece in pieces)
     assert words.plain("![x](http://e.example) <b> $x$") == r"\!\[x\]\(http\:\/\/e\.example\) \<b\> \$x\$"
+
+
+@pytest.mark.parametrize(("q", "begin"), [(0.05, ""), (0.051, "Nothing is certain here: of hits as good as the best, a "
+                                                       "share of 0.051"), (0.51, "No phenotype expected")])
+def test_an_answer_claims_no_more_and_no_less_than_its_best_q(q, begin):
+    assert words.standing_out(q).startswith(begin)
+    assert bool(words.standing_out(q)) == bool(begin)

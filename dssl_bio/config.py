@@ -55,7 +55,7 @@ def with_overrides(config: ConfigType, settings: Sequence[str]) -> ConfigType:
     Raises:
         ConfigError: a setting without "=", a key that does not exist, or a value that does not fit.
     """
-    values = config.model_dump()
+    values = config.model_dump(by_alias=True)
     for setting in settings:
         key, separator, text = setting.partition("=")
         if not separator:
@@ -88,12 +88,14 @@ def _problem(item: Any, model: type[BaseModel]) -> str:
 
 
 def _keys_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    """Field names of the model nested at a place of a validation error."""
+    """Names of the fields, as users write them, of the model nested at a place of a validation error."""
     current: Any = model
     for part in place:
         if isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:
             current = _model_within(current.model_fields[str(part)].annotation)
-    return sorted(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
+    if not (isinstance(current, type) and issubclass(current, BaseModel)):
+        return []
+    return sorted(field.alias or name for name, field in current.model_fields.items())
 
 
 def _model_within(annotation: Any) -> Any:

@@ -69,6 +69,8 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             os.setsid()
+            # Behind a shell Ctrl-C is ignored, and that is inherited; a command on a terminal hears it.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(out, 1)
             os.dup2(out, 2)

@@ -13,7 +13,7 @@ from dssl_bio.evaluation.benchmark import ENSEMBLE, BenchmarkOptions, Placed, di
 from dssl_bio.evaluation.ceiling import replicate_ceiling
 from dssl_bio.evaluation.division import Division
 from dssl_bio.evaluation.folds import FOLD
-from dssl_bio.evaluation.heldout import SETTINGS, WHOLE, mechanism_table, ranks_table
+from dssl_bio.evaluation.heldout import WHOLE, mechanism_table, ranks_table
 from dssl_bio.evaluation.methods import retrievals
 from dssl_bio.screens.screen import Screen
 from dssl_bio.vocabulary import MOLECULE_ID
@@ -25,11 +25,6 @@ SEED, TANIMOTO = "seed", "tanimoto"
 def drawn_setting(n: int) -> str:
     """Name of the setting with n wrong entries drawn for every query."""
     return f"1:{n} drawn from the held-out library"
-
-
-def settings_of(options: BenchmarkOptions) -> tuple[str, ...]:
-    """All settings that a benchmark with these options may report."""
-    return (*SETTINGS, drawn_setting(options.one_in)) if options.one_in else SETTINGS
 
 
 def rank_tables(screen: Screen, folds: pd.DataFrame, placed: Sequence[Placed], options: BenchmarkOptions,

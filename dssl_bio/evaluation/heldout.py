@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dssl_bio.evaluation.metrics import chance_of_rank, ranks_of_best
-from dssl_bio.vocabulary import MOA, MOLECULE_ID, PLATE
+from dssl_bio.evaluation.metrics import ranks_of_best
+from dssl_bio.vocabulary import MOLECULE_ID, PLATE
 
 Floats = NDArray[np.floating]
 
@@ -104,21 +104,6 @@ def chance_average_precision(n_entries: int, n_right: int) -> float:
     return (harmonic + (n_right - 1) / (n_entries - 1) * (n_entries - harmonic)) / n_entries
 
 
-def random_ranks(table: pd.DataFrame, seed: int = 0) -> NDArray[np.int64]:
-    """One draw of each query's rank under a random order: what the plots show as chance."""
-    generator = np.random.default_rng(seed)
-    return np.array([1 + generator.choice(n, p=_normalised(chance_of_rank(n, r)))
-                     for n, r in zip(table["n_entries"], table["n_right"], strict=True)], dtype=np.int64)
-
-
-def query_table(molecules: pd.DataFrame, ids: NDArray[np.str_]) -> pd.DataFrame:
-    """Queries in the order of ids, with their annotated mechanism."""
-    queries = pd.DataFrame({MOLECULE_ID: ids})
-    if MOA in molecules:
-        queries["mechanism"] = queries[MOLECULE_ID].map(molecules.set_index(MOLECULE_ID)[MOA])
-    return queries
-
-
 def _galleries(retrieval: Retrieval) -> Iterator[pd.DataFrame]:
     entries, scores = retrieval.entries, retrieval.scores
     ids = retrieval.queries[MOLECULE_ID].to_numpy(object)
@@ -160,7 +145,3 @@ def _ranked(retrieval: Retrieval, setting: str, scores: Floats, right: NDArray[n
         "rank": ranks_of_best(limited, right[asked]), "n_entries": gallery[asked].sum(1),
         "n_right": right[asked].sum(1), **kept,
     })
-
-
-def _normalised(weights: Floats) -> Floats:
-    return weights / weights.sum()

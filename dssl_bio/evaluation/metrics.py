@@ -94,25 +94,6 @@ def chance_summary(n_entries: Sequence[int], n_right: Sequence[int]) -> Retrieva
     return RetrievalSummary(len(pools), top_1, top_5, top_10, mrr, float(places[order][half]))
 
 
-def bootstrap_interval(values: Floats, groups: NDArray[np.str_], n_draws: int = 10_000, seed: int = 0,
-                       level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of the mean of values, resampling whole groups (molecules) with replacement.
-
-    Args:
-        values: (Q,) one number a query (a hit indicator, 1/rank, or a paired difference).
-        groups: (Q,) the query's molecule.
-    """
-    _, inverse = np.unique(groups, return_inverse=True)
-    sums, counts = np.bincount(inverse, values), np.bincount(inverse)
-    generator = np.random.default_rng(seed)
-    draws = np.empty(n_draws)
-    for start in range(0, n_draws, 500):
-        rows = generator.integers(0, len(sums), (min(500, n_draws - start), len(sums)))
-        draws[start:start + len(rows)] = sums[rows].sum(1) / counts[rows].sum(1)
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
 def pool_share_chance(n_entries: NDArray[np.int64], n_right: NDArray[np.int64], share: float) -> float:
     """Chance that the best right answer lies within a share of the pool (rounded up), averaged over queries."""
     pools, counts = np.unique(np.stack([n_entries, n_right]), axis=1, return_counts=True)

@@ -19,8 +19,6 @@ Units = Literal["nats", "authors"]
 """`nats`: the divergence with its kappa factor, a penalty that is independent of the minibatch size, unit
 vectors in step 2. `authors`: exactly the released loss, for reproduction."""
 
-MODALITIES = (0, 1)
-
 Penalty = Literal["cross_covariance", "hsic", "orthogonality"]
 PENALTIES = {"cross_covariance": cross_covariance, "hsic": hsic, "orthogonality": scaled_orthogonality}
 

@@ -34,11 +34,6 @@ class Shown:
         return ", ".join(filter(None, (self.plate and f"plate {self.plate}", self.well and f"well {self.well}")))
 
 
-def channels_of(bundle: "Bundle") -> tuple[str, ...]:
-    """Names of the channels of a bundle's pictures."""
-    return bundle.run.facts.channels
-
-
 def entry_picture(bundle: "Bundle", entry: int) -> Shown | None:
     """The picture of an entry: the first site of its first well; None where the bundle has no pictures."""
     return _shown(bundle, bundle.entries, entry)

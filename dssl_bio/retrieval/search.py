@@ -1,13 +1,11 @@
 """From molecules to hits."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dssl_bio.chem.standardize import Molecule
 from dssl_bio.retrieval.bundle import Bundle
 from dssl_bio.retrieval.index import PhenotypeIndex
 from dssl_bio.retrieval.significance import GRID
@@ -62,10 +60,6 @@ class Searcher:
         whole = len(self.gallery) == len(bundle.entries)
         self._duplicates = _Duplicates.of(bundle.entries.iloc[self.gallery])
         self._index = bundle.index if whole else PhenotypeIndex(bundle.vectors.shared[self.gallery], bundle.run.id)
-
-    def hits_of_molecules(self, molecules: Sequence[Molecule], top_k: int = 10) -> list[list[Hit]]:
-        """Best entries of each molecule, in the molecules' order."""
-        return self.hits(self.bundle.run.embed_molecules(molecules).shared, top_k)
 
     def hits(self, queries: NDArray[np.float32], top_k: int = 10) -> list[list[Hit]]:
         """Best entries of each shared vector (Q, D)."""

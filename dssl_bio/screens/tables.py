@@ -66,13 +66,6 @@ def read_text_columns(path: Path, columns: Sequence[str], max_bytes: int = MAX_T
         raise ManifestError(f"table {path} cannot be read: {cause}") from cause
 
 
-def n_rows_of(path: Path) -> int:
-    """Number of rows of a table, without its header."""
-    if path.name.lower().endswith(PARQUET):
-        return int(pq.read_metadata(path).num_rows)
-    return len(read_text_columns(path, columns_of(path)[:1]))
-
-
 def read_numbers(path: Path, columns: Sequence[str]) -> Iterator[NDArray[np.float32]]:
     """Feature columns of a table, in pieces of some thousand rows: (n, F) float32, NaN where a cell is no number.
 

@@ -10,7 +10,6 @@ from dssl_bio.evaluation.heldout import (
     Retrieval,
     chance_average_precision,
     mechanism_table,
-    random_ranks,
     ranks_table,
 )
 
@@ -73,8 +72,3 @@ def test_chance_average_precision_by_enumeration(n, r):
 
     values = [np.mean(np.arange(1, r + 1) / (np.array(places) + 1)) for places in combinations(range(n), r)]
     assert chance_average_precision(n, r) == pytest.approx(np.mean(values))
-
-
-def test_random_ranks_follow_the_exact_chance():
-    table = pd.DataFrame({"n_entries": [20] * 4000, "n_right": [2] * 4000})
-    assert np.mean(random_ranks(table) == 1) == pytest.approx(0.1, abs=0.015)

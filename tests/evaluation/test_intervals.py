@@ -18,6 +18,15 @@ def test_interval_of_the_mean_is_that_of_resampled_molecules_written_out():
     assert low_high == pytest.approx(expected, abs=0.08)
 
 
+def test_molecules_are_resampled_not_queries():
+    per_molecule = np.random.default_rng(0).random(40)
+    names, values = np.arange(40).astype(str), per_molecule[:, None]
+    ((low, high),) = Bootstrap(np.repeat(names, 25)).mean_interval(np.repeat(values, 25, axis=0))
+    (alone,) = Bootstrap(names).mean_interval(values)
+    assert (low, high) == pytest.approx(alone, abs=1e-6)
+    assert high - low == pytest.approx(2 * 1.96 * per_molecule.std() / np.sqrt(40), rel=0.1)
+
+
 def test_the_median_s_interval_by_resampling_written_out():
     generator = np.random.default_rng(0)
     values = generator.random(61)

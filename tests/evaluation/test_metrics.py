@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dssl_bio.evaluation.metrics import bootstrap_interval, chance_of_rank, chance_summary, ranks_of_best, summarize
+from dssl_bio.evaluation.metrics import chance_of_rank, chance_summary, ranks_of_best, summarize
 
 
 def test_a_case_solved_by_hand():
@@ -32,16 +32,6 @@ def test_chance_agrees_with_shuffling(n_entries, n_right):
 def test_chance_of_a_large_pool_is_k_over_n():
     chance = chance_summary([2115] * 3, [1] * 3)
     assert (chance.top_1, chance.top_10) == pytest.approx((1 / 2115, 10 / 2115))
-
-
-def test_bootstrap_resamples_molecules_not_queries():
-    generator = np.random.default_rng(0)
-    per_molecule = generator.random(40)
-    many = np.repeat(per_molecule, 25)
-    low, high = bootstrap_interval(many, np.repeat(np.arange(40).astype(str), 25))
-    alone = bootstrap_interval(per_molecule, np.arange(40).astype(str))
-    assert (low, high) == pytest.approx(alone, abs=1e-9)
-    assert high - low == pytest.approx(2 * 1.96 * per_molecule.std() / np.sqrt(40), rel=0.1)
 
 
 def test_a_query_without_right_answer_is_refused():

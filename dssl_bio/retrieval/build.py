@@ -3,7 +3,7 @@
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -164,10 +164,25 @@ def _write_pictures(work: Path, phenotypes: ImagePhenotypes, entries: pd.DataFra
     plates = controls[PLATE].to_numpy(object) if PLATE in controls else np.full(len(controls), "")
     shown = pd.Series(plates).groupby(plates).cumcount().to_numpy() < CONTROLS_PER_PLATE_SHOWN
     wells = np.concatenate([first_well, control_rows[shown]])
-    pictures = np.stack([_picture(phenotypes, int(well)) for well in wells])
-    np.save(work / PICTURES, pictures, allow_pickle=False)
+    _save_rows(work / PICTURES, (_picture(phenotypes, int(well)) for well in wells), len(wells))
     entries[PICTURE] = np.arange(len(entries))
     controls[PICTURE] = np.where(shown, len(entries) + np.cumsum(shown) - 1, -1)
+
+
+def _save_rows(path: Path, rows: Iterator[NDArray[np.uint8]], n_rows: int) -> None:
+    """An array of equally shaped rows as a NumPy file, each written as it comes: all pictures may not fit in memory.
+
+    Into a plain file, not a memory map: where a disk gets full, that is an error and not the end of the process.
+    """
+    with path.open("wb") as file:
+        for number, row in enumerate(rows):
+            if number == 0:
+                shape = (n_rows, *row.shape)
+                np.lib.format.write_array_header_1_0(
+                    file, {"descr": np.lib.format.dtype_to_descr(row.dtype), "fortran_order": False, "shape": shape})
+            elif row.shape != shape[1:]:
+                raise BundleError(f"picture {number} is {row.shape}, the others {shape[1:]}")
+            file.write(np.ascontiguousarray(row).data)
 
 
 def _picture(phenotypes: ImagePhenotypes, well: int) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""What every artefact folder has in common: one JSON that says what made it, checksums, and an atomic birth."""
+"""What every artefact folder has in common: one JSON that says what made it, checksums, and a birth in one piece."""
 
 import hashlib
 import json
@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 import threading
@@ -34,7 +35,9 @@ _PACKAGES = ("torch", "torch-geometric", "rdkit", "numpy", "pandas", "scikit-lea
 def written_whole(path: Path) -> Iterator[Path]:
     """A temporary path beside the wanted one, renamed to it when the block ends well and removed otherwise.
 
-    Works for a file and for a folder (make the folder yourself). A killed command leaves the old state or the new.
+    Works for a file and for a folder (make the folder yourself). A command that fails or is interrupted leaves the old
+    state or the new, and so does one that is killed, but for a folder that replaces another: that takes two renames,
+    and a kill between them leaves the old folder whole in `.<name>.*/retired` beside.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     place = None
@@ -45,7 +48,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield temporary
         with undisturbed():
             if path.is_dir():
-                _exchange(temporary, path)
+                exchange(temporary, path, place / "retired")
             else:
                 os.replace(temporary, path)
     finally:
@@ -71,9 +74,8 @@ def undisturbed() -> Iterator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
-def _exchange(new: Path, old: Path) -> None:
-    """Puts a new folder in the place of an old one, which waits beside the new one and comes back if that fails."""
-    retired = new.with_name("retired")
+def exchange(new: Path, old: Path, retired: Path) -> None:
+    """Puts a new folder in the place of an old one, which is renamed to `retired` and comes back if that fails."""
     old.rename(retired)
     try:
         os.replace(new, old)
@@ -112,7 +114,10 @@ def new_folder(folder: Path, kind: Kind, *, replace: bool = True) -> Iterator[Pa
 
 
 def seal(folder: Path, kind: Kind, made_from: dict[str, Any], **facts: Any) -> dict[str, Any]:
-    """Writes `<kind>.json`: schema version, maker, versions, what it was made from, facts, and all files' checksums."""
+    """Writes `<kind>.json`: schema version, maker, versions, what it was made from, facts, and all files' checksums.
+
+    All files get the permissions of a new file, so that another account can read an artefact where the umask lets it.
+    """
     record = {
         "kind": kind,
         "schema_version": SCHEMA_VERSION[kind],
@@ -122,29 +127,73 @@ def seal(folder: Path, kind: Kind, made_from: dict[str, Any], **facts: Any) -> d
         "files": checksums(folder, skip=(f"{kind}.json",)),
     }
     write_json(folder / f"{kind}.json", record)
+    _permit_as(folder / f"{kind}.json", folder)
     return record
 
 
+def _permit_as(model: Path, folder: Path) -> None:
+    """Gives all files below a folder the permissions of one; safetensors makes its files for the owner alone."""
+    wanted = stat.S_IMODE(model.stat().st_mode)
+    for path in folder.rglob("*"):
+        if path.is_file() and stat.S_IMODE(path.stat().st_mode) != wanted:
+            path.chmod(wanted)
+
+
 def read_record(folder: Path, kind: Kind) -> dict[str, Any]:
-    """The artefact's JSON, after its kind and schema version were checked.
+    """The artefact's JSON, after its form, kind and schema version were checked.
 
     Raises:
-        DsslBioError: of the kind's class: not such a folder, or of another schema version.
+        DsslBioError: of the kind's class: not such a folder, damaged, or of another schema version.
     """
     error = ERROR[kind]
     path = folder / f"{kind}.json"
     if not path.is_file():
         found = [k for k in SCHEMA_VERSION if (folder / f"{k}.json").is_file()]
-        what = f"is a {found[0]} folder" if found else ("has no " + path.name if folder.is_dir() else "does not exist")
+        what = f"is a {found[0]} folder" if found else _what_is_there(folder, path.name)
         raise error(f"expected a {kind} folder made by `{MAKER[kind]}`, but {folder} {what}")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as cause:
-        raise error(f"{path} is damaged: {cause}") from cause
-    if record.get("schema_version") != SCHEMA_VERSION[kind]:
-        raise error(f"{folder} has schema version {record.get('schema_version')}, this program reads "
+    except (OSError, ValueError, RecursionError) as cause:
+        raise error(f"{path} is damaged: {cause}; make the {kind} again with `{MAKER[kind]}`") from cause
+    problem = _malformed(record, kind)
+    if problem:
+        raise error(f"{path} is damaged: {problem}; make the {kind} again with `{MAKER[kind]}`")
+    if record["schema_version"] != SCHEMA_VERSION[kind]:
+        raise error(f"{folder} has schema version {record['schema_version']}, this program reads "
                     f"{SCHEMA_VERSION[kind]}; make it again with `{MAKER[kind]}`")
     return dict(record)
+
+
+def _what_is_there(folder: Path, record: str) -> str:
+    if folder.is_dir():
+        return f"has no {record}"
+    return "is a file" if folder.exists() else "does not exist"
+
+
+def _malformed(record: Any, kind: Kind) -> str:
+    """What a record lacks of what every one has; empty when it lacks nothing."""
+    if not isinstance(record, dict):
+        return "it holds no JSON object"
+    missing = [key for key in ("kind", "schema_version", "files") if key not in record]
+    if missing:
+        return f"it lacks {' and '.join(missing)}"
+    if record["kind"] != kind:
+        return f"it is the record of a {record['kind']}"
+    files = record["files"]
+    if not isinstance(files, dict) or not all(isinstance(value, str) for value in files.values()):
+        return "files is not a table of names and checksums"
+    return ""
+
+
+def require_files(folder: Path, kind: Kind, record: dict[str, Any]) -> None:
+    """Checks that every file which a record names is there; unlike `verify` it reads none of them.
+
+    Raises:
+        DsslBioError: a file is missing.
+    """
+    for name in record["files"]:
+        if not os.path.isfile(os.path.join(folder, name)):
+            raise ERROR[kind](f"{folder}: {name} is missing; make the {kind} again with `{MAKER[kind]}`")
 
 
 def verify(folder: Path, kind: Kind) -> dict[str, Any]:
@@ -154,11 +203,9 @@ def verify(folder: Path, kind: Kind) -> dict[str, Any]:
         DsslBioError: a file is missing or was changed.
     """
     record = read_record(folder, kind)
+    require_files(folder, kind, record)
     for name, expected in record["files"].items():
-        path = folder / name
-        if not path.is_file():
-            raise ERROR[kind](f"{folder}: {name} is missing; make the {kind} again with `{MAKER[kind]}`")
-        if checksum(path) != expected:
+        if checksum(folder / name) != expected:
             raise ERROR[kind](f"{folder}: {name} was changed or damaged after it was written (checksum differs)")
     return record
 

@@ -33,7 +33,7 @@ def evaluate(
     if entries not in ("consensus", "wells"):
         raise ConfigError(f"--entries is consensus or wells, got {entries!r}")
     report = reporter(quiet)
-    model, data = Run.open(run), Screen.open(screen)
+    model, data = Run.open(run), Screen.open(screen, check=True)
     with progress_bar("embedding entries", quiet) as progress:
         found = evaluate_run(model, data, mode=entries, gallery_where=gallery_where, truth=truth,  # type: ignore[arg-type]
                              progress=progress, report=report)

@@ -31,6 +31,6 @@ def index(
         raise ConfigError(f"--entries is consensus or wells, got {entries!r}")
     report = reporter(quiet)
     with progress_bar("embedding entries", quiet) as progress:
-        build_bundle(Run.open(run), Screen.open(screen), out, mode=entries, where=where,  # type: ignore[arg-type]
+        build_bundle(Run.open(run), Screen.open(screen, check=True), out, mode=entries, where=where,  # type: ignore[arg-type]
                      benchmark=benchmark, progress=progress, report=report)
     report(f"bundle written to {out}")

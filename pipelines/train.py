@@ -29,6 +29,6 @@ def train(
     resolved = read_toml(config, TrainConfig) if config else TrainConfig()
     resolved = with_overrides(resolved, [*(settings or []), *([f"seed={seed}"] if seed is not None else [])])
     report = reporter(quiet)
-    metrics = train_run(Screen.open(screen), resolved, out, resume=resume, report=report)
+    metrics = train_run(Screen.open(screen, check=True), resolved, out, resume=resume, report=report)
     validation = metrics.get("step_1", {}).get("validation_mrr")
     report(f"run written to {out}" + (f"; validation MRR {validation:.3f}" if validation is not None else ""))

@@ -10,7 +10,7 @@ import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
-from dssl_bio.artefact import identity, read_record
+from dssl_bio.artefact import identity, read_record, require_files, verify
 from dssl_bio.errors import ScreenError
 from dssl_bio.vocabulary import PLATE
 
@@ -88,13 +88,21 @@ class Screen:
     images: Images | None
 
     @classmethod
-    def open(cls, folder: Path) -> "Screen":
+    def open(cls, folder: Path, *, check: bool = False) -> "Screen":
         """Opens a screen folder; arrays are read when they are used.
+
+        Every file must be there: an absent chunk of pixels would be read as zeros.
+
+        Args:
+            folder: made by `dssl-bio ingest`.
+            check: read every file once and compare its checksum, as who computes something lasting should.
 
         Raises:
             ScreenError: not a screen folder, of another schema version, or a file is missing or damaged.
         """
-        record = read_record(folder, "screen")
+        record = verify(folder, "screen") if check else read_record(folder, "screen")
+        if not check:
+            require_files(folder, "screen", record)
         try:
             wells, molecules, rejected = (pd.read_parquet(folder / name) for name in (WELLS, MOLECULES, REJECTED))
             profiles = {name: _open_profiles(folder / PROFILES / name) for name in record["profiles"]}

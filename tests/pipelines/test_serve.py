@@ -31,7 +31,7 @@ def taken_port():
 
 
 def test_a_port_in_use_is_named(tmp_path, taken_port):
-    (tmp_path / "bundle.json").write_text('{"schema_version": 1}')
+    (tmp_path / "bundle.json").write_text('{"kind": "bundle", "schema_version": 1, "files": {}}')
     result = CliRunner().invoke(app, ["serve", str(tmp_path), "--port", str(taken_port), "--no-browser"])
     assert result.exit_code == 1
     assert f"port {taken_port}" in result.output

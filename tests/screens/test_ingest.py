@@ -14,7 +14,7 @@ from dssl_bio.screens import ingest_profiles
 from dssl_bio.screens.ingest import unjoined
 from dssl_bio.screens.screen import Screen
 from dssl_bio.vocabulary import DOSE_UM, INCHIKEY, MOLECULE_ID, PERT_TYPE, PLATE, ROW_KEY, SMILES, WELL
-from tests.screens.small_screen import FEATURES, PROFILE_MANIFEST, ingested, wells_table, write_profiles
+from tests.screens.small_screen import FEATURES, PROFILE_MANIFEST, ingested, wells_table, write_profiles, write_sites
 
 
 def test_reads_keys_as_text_wells_in_one_spelling_and_doses_in_micromolar(tmp_path):
@@ -324,6 +324,24 @@ def test_a_damaged_screen_is_said(tmp_path):
     (screen.folder / "screen.json").write_text(json.dumps(record | {"schema_version": 99}))
     with pytest.raises(ScreenError, match="dssl-bio ingest"):
         Screen.open(screen.folder)
+
+
+def test_a_screen_without_one_of_its_files_is_not_opened(tmp_path):
+    """Zarr reads an absent chunk as zeros: black pictures, and no error."""
+    manifest, _ = write_sites(tmp_path, 3, 1)
+    folder = ingested(manifest).folder
+    chunk = max((path for path in (folder / "images" / "sites.zarr").rglob("*") if path.is_file()),
+                key=lambda path: path.stat().st_size)
+    pixels = chunk.read_bytes()
+    chunk.unlink()
+    with pytest.raises(ScreenError, match=f"{chunk.name} is missing; make the screen again with `dssl-bio ingest`"):
+        Screen.open(folder)
+    chunk.write_bytes(pixels[:-1] + bytes([pixels[-1] ^ 1]))
+    Screen.open(folder)
+    with pytest.raises(ScreenError, match=f"{chunk.name} was changed or damaged"):
+        Screen.open(folder, check=True)
+    chunk.write_bytes(pixels)
+    Screen.open(folder, check=True)
 
 
 cells = st.sampled_from([None, "", "0.5", "1.5", "nan", "inf", "x", "2"])

@@ -2,8 +2,6 @@
 
 import json
 import logging
-import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +13,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from dssl_bio.artefact import checksum, read_record, require_disk, seal, undisturbed, write_json
+from dssl_bio.artefact import require_disk, seal, write_json
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.config import checked
 from dssl_bio.errors import RunError
@@ -41,6 +39,7 @@ from dssl_bio.learning.run import (
     write_model,
 )
 from dssl_bio.learning.training import ValidationSet, remove_state, train_step
+from dssl_bio.learning.workplace import move_into_place, workplace
 from dssl_bio.screens.entries import ENTRY_KEY, entries_of
 from dssl_bio.screens.expressions import parse
 from dssl_bio.screens.screen import Screen
@@ -66,11 +65,6 @@ class Material:
     validation: ValidationSet | None
 
 
-def unfinished(folder: Path) -> Path:
-    """Where a run lies until it is complete."""
-    return folder.with_name(folder.name + ".partial")
-
-
 def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = False, resumable: bool = True,
           report: Callable[[str], None] = logger.info) -> dict[str, Any]:
     """Trains both steps and writes a Run.
@@ -89,9 +83,10 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
         metrics of training.
 
     Raises:
-        RunError: too few molecules, nothing to resume, or another configuration than the one to resume.
+        RunError: too few molecules, nothing to resume, another configuration than the one to resume, or something
+            else than a run stands where it would be written.
     """
-    work = _workplace(folder, config, screen, resume)
+    work = workplace(folder, config, screen.id, resume, report)
     config = _resolved_once(screen, config, work, report)
     material = prepare(screen, config)
     torch.manual_seed(config.seed)
@@ -123,7 +118,7 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
     remove_state(work)
     seal(work, "run", {"screen": screen.id, "screen_name": screen.name}, simulated=screen.simulated,
          screen_name=screen.name, metrics=metrics)
-    _move_into_place(work, folder)
+    move_into_place(work, folder)
     return metrics
 
 
@@ -302,37 +297,3 @@ def _fit_ridge_member(model: torch.nn.Module, pairs: Pairs, profiles: torch.Tens
 def _molecules(screen: Screen, ids: NDArray[np.str_]) -> list[Molecule]:
     table = screen.molecules.set_index(MOLECULE_ID).loc[list(ids)]
     return [Molecule(smiles, key) for smiles, key in zip(table[SMILES], table[INCHIKEY], strict=True)]
-
-
-def _workplace(folder: Path, config: TrainConfig, screen: Screen, resume: bool) -> Path:
-    """An empty or a resumable working folder; says no before hours of work rather than after."""
-    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
-        read_record(folder, "run")  # refuses a folder that is something else
-    work = unfinished(folder)
-    plan = {"config": config.model_dump(mode="json", by_alias=True), "screen": screen.id,
-            "folds": checksum(Path(config.split.file)) if config.split.file else None}
-    if resume:
-        if not (work / "plan.json").is_file():
-            raise RunError(f"nothing to resume: {work} does not exist")
-        before = json.loads((work / "plan.json").read_text())
-        if before != plan:
-            raise RunError(f"{work} was begun with another screen or configuration; resume with the same, "
-                           f"or start anew without --resume")
-        return work
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    write_json(work / "plan.json", plan)
-    write_json(work / CONFIG, plan["config"])
-    return work
-
-
-def _move_into_place(work: Path, folder: Path) -> None:
-    with undisturbed():
-        if folder.exists():
-            retired = folder.with_name(folder.name + ".retired")
-            shutil.rmtree(retired, ignore_errors=True)
-            folder.rename(retired)
-            os.replace(work, folder)
-            shutil.rmtree(retired)
-        else:
-            os.replace(work, folder)

@@ -16,10 +16,18 @@ def test_settings_reach_nested_keys_as_users_write_them():
     ("specific.lamda=1", "unknown key 'specific.lamda'; did you mean 'lambda'. Known keys: lambda, penalty"),
     ("step1.epochs=3", "no section 'step1'"), ("seed", "expects key=value"),
     ("step_1.epochs=0.5", "step_1.epochs.*got 0.5"), ("specific.lambda=-1", "specific.lambda.*greater than or equal"),
+    ("seed=-1", "seed.*greater than or equal to 0"), ("split.fractions=[0,0,1]", "leave a share to train on"),
 ])
 def test_a_setting_that_does_not_fit_is_answered_with_what_would(setting, message):
     with pytest.raises(ConfigError, match=message.replace("?", ".")):
         with_overrides(TrainConfig(), [setting])
+
+
+def test_both_steps_left_out_is_nothing_to_train():
+    for setting in ("step_1.epochs=0", "step_2.epochs=0"):
+        with_overrides(TrainConfig(), [setting])
+    with pytest.raises(ConfigError, match="nothing to train"):
+        with_overrides(TrainConfig(), ["step_1.epochs=0", "step_2.epochs=0"])
 
 
 def test_a_file_of_settings_is_read_or_refused_with_its_name(tmp_path):

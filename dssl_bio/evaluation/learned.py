@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from dssl_bio.config import checked
 from dssl_bio.evaluation.division import Division
 from dssl_bio.evaluation.methods import Method, Vectors
 from dssl_bio.learning.config import TrainConfig
@@ -54,7 +55,7 @@ class TrainedMethod(Method):
             values["split"]["fractions"] = (1.0, 0.0, 0.0)  # nothing is decided by validation: all may be learnt from
         for section, change in {**NOT_TRAINED, **self.changes}.items():
             values[section] = {**values[section], **change} if isinstance(change, dict) else change
-        return TrainConfig.model_validate(values)
+        return checked(values, TrainConfig, "the training of a benchmark")
 
     def resolved(self, division: Division) -> tuple[TrainConfig, list[str]]:
         """The context's configuration with an encoder chosen on the division's training molecules, and the figures."""

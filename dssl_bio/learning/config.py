@@ -16,7 +16,8 @@ class SplitConfig(Config):
 
     Attributes:
         method: `random` by molecule, `scaffold` (Bemis-Murcko), `column` (a column of the wells: either it says
-            train, valid and test, or its values are groups), `folds` (a table with columns molecule and fold).
+            train, valid and test, or its values are groups; molecules without a value take no part), `folds` (a
+            table with columns molecule and fold).
         column: for `column`.
         file: for `folds`; Parquet or CSV.
         key: for `folds`: the wells' column that the table's `molecule` refers to.
@@ -39,6 +40,8 @@ class SplitConfig(Config):
             raise ValueError("split.method folds needs split.file")
         if min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
             raise ValueError(f"split.fractions must be non-negative and sum to 1, got {self.fractions}")
+        if self.fractions[0] == 0:
+            raise ValueError(f"split.fractions must leave a share to train on, got {self.fractions}")
         return self
 
 
@@ -92,7 +95,7 @@ class ImageConfig(Config):
 class TrainConfig(Config):
     """Resolved configuration of a run, saved with it."""
 
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     modality: str = Field("auto", description="`images` or a profile modality of the screen; auto takes images first")
     train_where: str | None = Field(None, description="filter expression: wells used in training and validation")
     molecule_encoder: MoleculeEncoder = "auto"
@@ -113,7 +116,9 @@ class TrainConfig(Config):
     image: ImageConfig = ImageConfig()
 
     @model_validator(mode="after")
-    def _divisible(self) -> "TrainConfig":
+    def _feasible(self) -> "TrainConfig":
+        if self.step_1.epochs == self.step_2.epochs == 0:
+            raise ValueError("nothing to train: step_1.epochs and step_2.epochs are both 0")
         n_parts = self.members + (self.ridge > 0)
         if self.shared_dim % n_parts:
             raise ValueError(f"shared_dim {self.shared_dim} cannot be divided among {n_parts} members")

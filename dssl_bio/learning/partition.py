@@ -14,28 +14,52 @@ from dssl_bio.vocabulary import INCHIKEY, MOLECULE_ID, SMILES
 
 SPLIT = "split"
 GROUP = "group"
+MAX_VALUES_SHOWN = 5
 
 
 def partition(wells: pd.DataFrame, molecules: pd.DataFrame, config: SplitConfig, seed: int) -> pd.DataFrame:
     """Split of every molecule of a screen: columns molecule_id, group, split, sorted by molecule_id.
 
     Raises:
-        RunError: the column or the folds file does not fit the screen, or a split would be empty.
+        RunError: the column or the folds file does not fit the screen.
+        ScreenError: fewer groups than splits with a share.
     """
     ids = molecules[MOLECULE_ID].sort_values().astype(str).reset_index(drop=True)
     if config.method == "folds":
         return _by_folds(ids, wells, config, seed)
     if config.method == "column":
-        group = _of_molecules(ids, wells, str(config.column))
-        if set(group) <= set(SPLITS):
-            return pd.DataFrame({MOLECULE_ID: ids, GROUP: group, SPLIT: group})
-    elif config.method == "scaffold":
+        return _by_column(ids, wells, config, seed)
+    if config.method == "scaffold":
         rows = molecules.set_index(MOLECULE_ID).loc[ids, [SMILES, INCHIKEY]].itertuples(index=False)
         group = [murcko_scaffold(Molecule(smiles, key)) for smiles, key in rows]
     else:
         group = list(ids)
     split = split_by_group(np.array(group, dtype=str), config.fractions, seed)
     return pd.DataFrame({MOLECULE_ID: ids, GROUP: group, SPLIT: split})
+
+
+def _by_column(ids: "pd.Series[str]", wells: pd.DataFrame, config: SplitConfig, seed: int) -> pd.DataFrame:
+    """The split that a column says, or its values as groups. Molecules without a value take no part (split is empty).
+
+    A value beside train, valid and test is refused: to read all of them as groups would train on what is held out.
+    """
+    group = np.array(_of_molecules(ids, wells, str(config.column)), dtype=str)
+    known = group != ""
+    counts = pd.Series(group[known]).value_counts()
+    if counts.empty:
+        raise RunError(f"column {config.column!r} has no value for any molecule")
+    others = counts[~counts.index.isin(SPLITS)]
+    table = pd.DataFrame({MOLECULE_ID: ids, GROUP: group, SPLIT: ""})
+    if others.empty:
+        table[SPLIT] = group
+        return table
+    if any(value.strip().casefold() in SPLITS for value in counts.index):
+        shown = ", ".join(f"{value!r} ({count})" for value, count in others.head(MAX_VALUES_SHOWN).items())
+        more = f" and {len(others) - MAX_VALUES_SHOWN} others" if len(others) > MAX_VALUES_SHOWN else ""
+        raise RunError(f"column {config.column!r} names splits, and beside train, valid and test it holds, by number "
+                       f"of molecules: {shown}{more}; leave the value out for molecules that take no part")
+    table.loc[known, SPLIT] = split_by_group(group[known], config.fractions, seed)
+    return table
 
 
 def _by_folds(ids: "pd.Series[str]", wells: pd.DataFrame, config: SplitConfig, seed: int) -> pd.DataFrame:
@@ -74,7 +98,7 @@ def _by_folds(ids: "pd.Series[str]", wells: pd.DataFrame, config: SplitConfig, s
 
 
 def _of_molecules(ids: "pd.Series[str]", wells: pd.DataFrame, column: str) -> list[str]:
-    """The one value that a wells' column has for each molecule."""
+    """The one value that a wells' column has for each molecule; empty where it is missing."""
     if column not in wells:
         raise RunError(f"the screen has no column {column!r} to split by; it has {', '.join(map(str, wells))}")
     values = wells.dropna(subset=[MOLECULE_ID]).groupby(MOLECULE_ID)[column]
@@ -83,5 +107,5 @@ def _of_molecules(ids: "pd.Series[str]", wells: pd.DataFrame, column: str) -> li
         molecule = several.index[several > 1][0]
         raise RunError(f"column {column!r} has {several[molecule]} values for molecule {molecule}: "
                        "a split by it would put one molecule on two sides")
-    first = values.first()
+    first = values.first().dropna()
     return [str(first.get(molecule, "")) for molecule in ids]

@@ -103,7 +103,7 @@ def chance_curve(ranks: pd.DataFrame, most_k: int) -> tuple[NDArray[np.float64],
         within = np.pad(within, (0, most_k - len(within)), constant_values=1.0)
         expected += count * within
         variance += count * within * (1 - within)
-    return expected / len(ranks), np.sqrt(variance) / len(ranks)
+    return expected / len(ranks), np.sqrt(np.maximum(variance, 0)) / len(ranks)
 
 
 def chance_of_fraction(ranks: pd.DataFrame, grid: NDArray[np.float64]) -> NDArray[np.float64]:

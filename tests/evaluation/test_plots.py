@@ -44,3 +44,8 @@ def test_a_page_is_self_contained_escapes_text_and_says_simulated():
     assert page.count("plotly.js v") == 1
     assert 'src="http' not in page
     assert "Simulated screen" not in render_page("t", "s", False, [], [], [])
+
+
+def test_the_spread_of_chance_is_a_number_where_all_is_found():
+    for pool in range(2, 40):
+        assert np.isfinite(chance_curve(ranks(pool=pool).assign(n_right=pool // 2), 40)[1]).all()

@@ -13,7 +13,7 @@ from dssl_bio.evaluation.catalogue import ACROSS, TITLES
 from dssl_bio.evaluation.heldout import DIRECTIONS, WHOLE
 from dssl_bio.evaluation.page import OTHER, OURS, Cell, Row, Section, Table, figure_html, render_page
 from dssl_bio.evaluation.plots import rank_figure, recall_figure, tanimoto_figure
-from dssl_bio.evaluation.report import EXPLANATIONS, SETTING_WORDS
+from dssl_bio.evaluation.report import SETTING_WORDS, explanations
 from dssl_bio.evaluation.summary import ALL, SUBSETS
 from dssl_bio.evaluation.tables import mechanism_summary_table, retrieval_table
 from dssl_bio.screens.screen import Screen
@@ -90,7 +90,7 @@ def benchmark_page(screen: Screen, ranks: pd.DataFrame, results: dict[str, Any],
                   *(("could not run", f"{name}: {text}") for name, text in facts["left_out"].items()),
                   *(("seconds", f"{name}: {value}") for name, value in facts["seconds"].items())]
     return render_page(title, subtitle, screen.simulated, [one for one in sections if one.tables or one.figures],
-                       [*EXPLANATIONS, *MORE_EXPLANATIONS], provenance)
+                       [*explanations(config["bootstrap_draws"]), *MORE_EXPLANATIONS], provenance)
 
 
 def titles_of(results: dict[str, Any]) -> dict[str, str]:

@@ -9,11 +9,12 @@ from dssl_bio.evaluation.intervals import N_DRAWS
 from dssl_bio.evaluation.page import Section, figure_html, render_page
 from dssl_bio.evaluation.plots import probe_figure, rank_figure, recall_figure, tanimoto_figure
 from dssl_bio.evaluation.protocols import SHARED, Evaluation
-from dssl_bio.evaluation.summary import ALL, SUBSETS, mechanism_summaries, summaries
+from dssl_bio.evaluation.summary import ACTIVE, ALL, ANNOTATED, SUBSETS, mechanism_summaries, summaries
 from dssl_bio.evaluation.tables import TITLES, mechanism_summary_table, retrieval_table
 from dssl_bio.learning.run import Run
 from dssl_bio.screens.screen import Screen
 
+HEADLINED = (SHARED, "kernel_ridge")
 RANKS, MECHANISMS, PROBES, PAGE = "ranks.parquet", "mechanisms.parquet", "probes.parquet", "evaluation.html"
 
 SETTING_WORDS = {
@@ -27,7 +28,6 @@ EXPLANATIONS = (
     "Every number is for molecules that no method has learnt from. The right answer is any entry of the same molecule; "
     "for phenotype → molecule it is the molecule that the well received.",
     "Ties count against the model. Chance is exact for the actual galleries and numbers of right answers.",
-    f"Intervals are 95 %, bootstrap over molecules ({N_DRAWS:,} draws).",
     "Top-k: share of queries whose best right answer is among the first k. MRR: mean of 1 / rank. Median rank is a "
     "fraction of the gallery, 0.5 by chance.",
     "Mechanism precision@10: share of the ten nearest held-out entries of other molecules with the query's annotated "
@@ -37,6 +37,11 @@ EXPLANATIONS = (
     "A mean profile scores below chance from phenotype to molecule because all molecules tie, and ties count against.",
     "Specific representations know what the other side does not; near chance is what they should be.",
 )
+
+
+def explanations(n_draws: int) -> list[str]:
+    """What the numbers of a page mean, with intervals by so many draws."""
+    return [*EXPLANATIONS, f"Intervals are 95 %, bootstrap over molecules ({n_draws:,} draws)."]
 
 
 def write_evaluation(evaluation: Evaluation, run: Run, screen: Screen, folder: Path, options: dict[str, Any],
@@ -82,13 +87,14 @@ def evaluation_page(evaluation: Evaluation, results: dict[str, Any], run: Run, s
     facts = evaluation.facts
     sections = [_headline(results), *_figures(evaluation), *_mechanism_sections(results), *_other_sections(results)]
     title = f"Evaluation on {screen.name}" + (" (simulated)" if simulated(run, screen) else "")
+    stopped = f", {facts['molecules']['valid']} more decided when to stop" if run.config.step_1.keep == "best" else ""
     subtitle = (f"{facts['molecules']['test']} held-out molecules, {facts['held_out_entries']} held-out entries of "
-                f"{facts['entries']}; trained on {facts['molecules']['train']} molecules, "
-                f"{facts['molecules']['valid']} more decided when to stop. Run {run.id}.")
+                f"{facts['entries']}; trained on {facts['molecules']['train']} molecules{stopped}. Run {run.id}.")
     provenance = [("screen", f"{screen.name} ({screen.id})"), ("run", run.id), *config.items(),
                   *((name, value) for name, value in facts.items() if name not in ("molecules", "notes")),
                   *(("note", note) for note in facts["notes"])]
-    return render_page(title, subtitle, simulated(run, screen), sections, EXPLANATIONS, provenance)
+    return render_page(title, subtitle, simulated(run, screen), sections,
+                       explanations(config["bootstrap_draws"]), provenance)
 
 
 def _headline(results: dict[str, Any]) -> Section:
@@ -149,14 +155,37 @@ def _figures(evaluation: Evaluation) -> list[Section]:
 
 
 def summary_lines(record: dict[str, Any]) -> list[str]:
-    """The headline for a terminal: one line a method."""
+    """The headline for a terminal: one line a method, then what ours and kernel ridge find of what has an effect.
+
+    Over all molecules much of a library does nothing, and nothing can be found of that; so MRR of active queries
+    (of annotated ones where activity is not known) follows, and how often the nearest share the mechanism.
+    """
+    results, direction = record["results"], DIRECTIONS[0]
+    asked = [one for one in results["retrieval"] if (one["direction"], one["setting"]) == (direction, WHOLE)]
     lines = []
-    for entry in record["results"]["retrieval"]:
-        if (entry["direction"], entry["setting"], entry["subset"]) == (DIRECTIONS[0], WHOLE, ALL):
-            shares = " / ".join(f"{100 * entry[f'top_{k}']['value']:.1f}" for k in (1, 5, 10))
-            mrr = entry["mrr"]
-            lines.append(f"{TITLES.get(entry['method'], entry['method'])}: top-1/5/10 {shares} %, MRR "
-                         f"{mrr['value']:.3f} [{mrr['low']:.3f}, {mrr['high']:.3f}] (chance {mrr['chance']:.3f})")
+    for one in asked:
+        if one["subset"] == ALL:
+            shares = " / ".join(f"{100 * one[f'top_{k}']['value']:.1f}" for k in (1, 5, 10))
+            lines.append(f"{_title(one)}: top-1/5/10 {shares} %, MRR {_mrr(one)}")
+    for name in HEADLINED:
+        of_subset = {one["subset"]: one for one in asked if one["method"] == name}
+        subset = next((subset for subset in (ACTIVE, ANNOTATED) if subset in of_subset), None)
+        if subset:
+            one = of_subset[subset]
+            lines.append(f"{_title(one)}, {one['n_queries']:,} queries of {subset} molecules: MRR {_mrr(one)}")
+    for name in HEADLINED:
+        for one in results["mechanism"]:
+            if (one["direction"], one["method"]) == (direction, name):
+                lines.append(f"{_title(one)}, {one['n_queries']:,} annotated queries: mechanism precision@10 "
+                             f"{100 * one['precision_at_10']['value']:.1f} %, prevalence "
+                             f"{100 * one['prevalence']:.1f} % ({one['times_prevalence']:.1f} times)")
     return lines
 
 
+def _title(one: dict[str, Any]) -> str:
+    return TITLES.get(one["method"], one["method"])
+
+
+def _mrr(one: dict[str, Any]) -> str:
+    mrr = one["mrr"]
+    return f"{mrr['value']:.3f} [{mrr['low']:.3f}, {mrr['high']:.3f}] (chance {mrr['chance']:.3f})"

@@ -25,6 +25,8 @@ def demo(
     no_serve: bool = typer.Option(False, "--no-serve", help="Stop before the application."),
     molecules: int | None = typer.Option(None, "--molecules", help="Molecules to simulate; 600 by default."),
     settings: list[str] = typer.Option([], "--set", help="A setting of the training, key=value; may be repeated."),
+    simulation: list[str] = typer.Option(
+        [], "--simulation", help="A setting of the simulated screen, key=value, such as site_px=64; may be repeated."),
     port: int | None = typer.Option(None, "--port", min=1, max=65535, help="The first free one from 8501 by default."),
     no_browser: bool = typer.Option(False, "--no-browser", help="Do not open a browser."),
     seed: int = SEED,
@@ -38,7 +40,7 @@ def demo(
     """
     report = reporter(quiet)
     started = time.monotonic()
-    bundle = walk(out, molecules, settings, seed, report)
+    bundle = walk(out, molecules, simulation, settings, seed, report)
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
     report(f"the road took {minutes} min {seconds} s and at most {_peak_gb():.1f} GB of memory")
     report(f"everything lies in {out}: sim (input and truth), screen, run, bundle, evaluation, hits.csv")
@@ -46,7 +48,8 @@ def demo(
     return 0 if no_serve else serve_bundles([bundle], port, "127.0.0.1", no_browser, report)
 
 
-def walk(out: Path, molecules: int | None, settings: list[str], seed: int, report: Callable[[str], None]) -> Path:
+def walk(out: Path, molecules: int | None, simulated: list[str], settings: list[str], seed: int,
+         report: Callable[[str], None]) -> Path:
     """Every stage by the library function that its own command calls; returns the bundle."""
     from dssl_bio.chem.standardize_many import Standardizer
     from dssl_bio.config import with_overrides
@@ -67,7 +70,7 @@ def walk(out: Path, molecules: int | None, settings: list[str], seed: int, repor
     from dssl_bio.screens.simulate.simulation import simulate_screen
 
     size = [] if molecules is None else [f"n_molecules={molecules}"]
-    simulation = with_overrides(SimulationConfig(), [f"seed={seed}", *size])
+    simulation = with_overrides(SimulationConfig(), [f"seed={seed}", *size, *simulated])
     training = with_overrides(TrainConfig(), [f"seed={seed}", *TRAINING, *settings])
     out.mkdir(parents=True, exist_ok=True)
     with _stage(1, "simulate a Cell Painting screen", report):

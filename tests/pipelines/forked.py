@@ -51,6 +51,8 @@ def main() -> None:
     import torch_geometric  # noqa: F401
     from typer.testing import CliRunner
 
+    import dssl_bio.evaluation.protocols
+    import dssl_bio.evaluation.report
     import dssl_bio.learning.fit
     import dssl_bio.retrieval.batch
     import dssl_bio.retrieval.build

@@ -182,6 +182,7 @@ def writers(road, folder):
         "ingest": (["ingest", road / "manifest.toml", "--out", folder / "out"], 2_000),
         "train": (["train", road / "screen", "--out", folder / "out", *FAST], 100_000),
         "index": (["index", road / "run", road / "screen", "--out", folder / "out"], 100_000),
+        "evaluate": (["evaluate", road / "run", road / "screen", "--out", folder / "out", "--draws", 100], 100_000),
         **{ending: (["retrieve", road / "bundle", "--input", folder / "q.smi", "--out", folder / f"out.{ending}",
                      "--workers", 1], 9_000) for ending in ("csv", "parquet")},
     }
@@ -198,7 +199,7 @@ def files_of_at_most(n_bytes):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize("stage", ["simulate", "ingest", "train", "index", "csv", "parquet"])
+@pytest.mark.parametrize("stage", ["simulate", "ingest", "train", "index", "evaluate", "csv", "parquet"])
 def test_a_disk_that_gets_full_while_writing_is_one_line_and_leaves_nothing_half(small_road, tmp_path, stage):
     words, n_bytes = writers(small_road, tmp_path)[stage]
     before = {path.name for path in tmp_path.iterdir()}

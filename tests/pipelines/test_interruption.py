@@ -33,12 +33,14 @@ def stages(road, folder):
         "ingest": (["ingest", road / "manifest.toml", "--out", folder / "screen"], folder / "screen", "screen"),
         "train": (["train", road / "screen", "--out", folder / "run", *SETTINGS], folder / "run", "run"),
         "index": (["index", road / "run", road / "screen", "--out", folder / "bundle"], folder / "bundle", "bundle"),
+        "evaluate": (["evaluate", road / "run", road / "screen", "--out", folder / "evaluation", "--draws", 2000],
+                     folder / "evaluation", "evaluation"),
         "retrieve": (["retrieve", road / "bundle", "--input", folder / "q.smi", "--out", folder / "h.csv",
                       "--workers", 1], folder / "h.csv", None),
     }
 
 
-@pytest.mark.parametrize("stage", ["simulate", "ingest", "train", "index", "retrieve"])
+@pytest.mark.parametrize("stage", ["simulate", "ingest", "train", "index", "evaluate", "retrieve"])
 def test_ctrl_c_leaves_the_old_state_or_the_new_and_never_half(small_road, tmp_path, forks, stage):
     words, out, kind = stages(small_road, tmp_path)[stage]
     log = tmp_path / "log"

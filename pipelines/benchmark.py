@@ -53,7 +53,9 @@ def benchmark(
     try:
         numbers = tuple(int(text) for text in seeds.split(","))
     except ValueError:
-        raise ConfigError(f"--seeds expects numbers separated by commas, got {seeds!r}") from None
+        numbers = (-1,)
+    if min(numbers) < 0:
+        raise ConfigError(f"--seeds expects whole numbers from 0, separated by commas, got {seeds!r}")
     training = with_overrides(read_toml(config, TrainConfig) if config else TrainConfig(), settings or [])
     options = BenchmarkOptions(tuple(name.strip() for name in methods.split(",") if name.strip()), numbers, training,
                                asked[directions], entries, modality, train_where,  # type: ignore[arg-type]

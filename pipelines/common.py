@@ -12,7 +12,7 @@ import typer
 OK, USER_ERROR, PARTIAL, INTERRUPTED = 0, 1, 2, 130
 
 QUIET = typer.Option(False, "--quiet", "-q", help="Print nothing but errors.")
-SEED = typer.Option(0, "--seed", help="Seed of everything random.")
+SEED = typer.Option(0, "--seed", min=0, help="Seed of everything random.")
 
 
 def command(function: Callable[..., int | None]) -> Callable[..., None]:

@@ -16,6 +16,8 @@ def index(
     where: str | None = typer.Option(None, "--where", help='Wells to index, such as "Metadata_Dose_um <= 10".'),
     benchmark: Path | None = typer.Option(
         None, "--benchmark", help="Benchmark folder: keeps what recall to expect at which distance."),
+    seed: int | None = typer.Option(
+        None, "--seed", min=0, help="Seed of the null's draws, above 100,000 pairs; the run's by default."),
     quiet: bool = QUIET,
 ) -> None:
     """Index the phenotypes of a screen with a trained model.
@@ -32,5 +34,5 @@ def index(
     report = reporter(quiet)
     with progress_bar("embedding entries", quiet) as progress:
         build_bundle(Run.open(run), Screen.open(screen, check=True), out, mode=entries, where=where,  # type: ignore[arg-type]
-                     benchmark=benchmark, progress=progress, report=report)
+                     benchmark=benchmark, seed=seed, progress=progress, report=report)
     report(f"bundle written to {out}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from .common import OK, PARTIAL, QUIET, command, progress_bar, reporter
+from .common import OK, PARTIAL, QUIET, SEED, command, progress_bar, reporter
 
 if TYPE_CHECKING:
     from dssl_bio.screens.screen import Screen
@@ -17,9 +17,13 @@ def ingest(
     out: Path = typer.Option(..., "--out", help="Screen folder to write."),
     data_root: Path | None = typer.Option(None, "--data-root", help="What the manifest's paths are relative to."),
     molecules: Path | None = typer.Option(None, "--molecules", help="Table that gives structures to the rows."),
+    seed: int = SEED,
     quiet: bool = QUIET,
 ) -> int:
     """Read tables and images into a screen; every row is kept, or rejected with its reason.
+
+    Nothing here is random: --seed changes nothing and is taken because every command
+    takes it.
 
     Example: dssl-bio ingest data_manifests/dark_matter.toml --data-root data --out screens/dark_matter
 
@@ -49,7 +53,8 @@ def show(screen: "Screen") -> None:
     for name, table in counts["tables"].items():
         rows.add_row(name, *(f"{table[key]:,}" for key in ("input_rows", "filtered", "rejected", "used")))
     console.print(rows)
-    print(f"{counts['wells']:,} wells on {counts['plates']:,} plates, {counts['controls']:,} negative controls, "
+    plates = f"{counts['plates']:,} {'plate' if counts['plates'] == 1 else 'plates'}"
+    print(f"{counts['wells']:,} wells on {plates}, {counts['controls']:,} negative controls, "
           f"{counts['molecules']:,} molecules, {counts['wells_without_molecule']:,} treated wells without molecule")
     for title, reasons in (("rejected", counts["rejected_reasons"]), ("without molecule", counts["unjoined_reasons"])):
         for reason, count in reasons.items():

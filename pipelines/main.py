@@ -1,14 +1,46 @@
 """`dssl-bio`: the list of commands, and how an error reaches the user."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from dssl_bio import __version__
 
 from . import benchmark, demo, evaluate, index, ingest, manifest, retrieve, serve, simulate, study, train
+from .common import USER_ERROR
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Molecule-phenotype retrieval.")
+UsageError: Any = typer.BadParameter.__base__
+"""What the parser raises for words that no command takes; Typer shows only its children."""
+
+
+class Commands(TyperGroup):
+    """Commands whose usage errors leave with status 1, because 2 says that some rows were rejected."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Reads the words before the command."""
+        with _usage_as_user_error():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:
+        """Finds the command, reads its words and runs it."""
+        with _usage_as_user_error():
+            return super().invoke(*args, **kwargs)
+
+
+@contextmanager
+def _usage_as_user_error() -> Iterator[None]:
+    try:
+        yield
+    except UsageError as error:
+        error.exit_code = USER_ERROR
+        raise
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, help="Molecule-phenotype retrieval.")
 
 
 def _version(wanted: bool) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from .common import QUIET, command, reporter
+from .common import QUIET, SEED, command, reporter
 
 app = typer.Typer(no_args_is_help=True, help="Draft (init) or check the TOML file that describes a screen.")
 
@@ -14,9 +14,13 @@ app = typer.Typer(no_args_is_help=True, help="Draft (init) or check the TOML fil
 def init(
     path: Path = typer.Argument(..., help="A table, or a folder with tables and images."),
     out: Path = typer.Option(..., "--out", help="Manifest to write; a file that is there is never overwritten."),
+    seed: int = SEED,
     quiet: bool = QUIET,
 ) -> None:
     """Draft a manifest from a file or folder, with its guesses commented.
+
+    Nothing here is random: --seed changes nothing and is taken because every command
+    takes it.
 
     Example: dssl-bio manifest init data/my_screen --out my_screen.toml
     """
@@ -39,9 +43,13 @@ def check(
     manifest: Path = typer.Argument(..., help="TOML file that describes the screen."),
     data_root: Path | None = typer.Option(None, "--data-root", help="What the manifest's paths are relative to."),
     molecules: Path | None = typer.Option(None, "--molecules", help="Table that gives structures to the rows."),
+    seed: int = SEED,
     quiet: bool = QUIET,
 ) -> None:
-    """Check that every file and column of a manifest is there, without reading the data.
+    """Check that every table and column that a manifest names is there, without reading the data.
+
+    Nothing here is random: --seed changes nothing and is taken because every command
+    takes it.
 
     Example: dssl-bio manifest check data_manifests/lincs_plate.toml --data-root data
     """
@@ -51,4 +59,4 @@ def check(
     report = reporter(quiet)
     for line in described(plan_screen(read_manifest(manifest, data_root), molecules)):
         report(line)
-    report("every file and column that the manifest names is there")
+    report("every table and column that the manifest names is there")

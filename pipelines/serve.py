@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from .common import INTERRUPTED, QUIET, USER_ERROR, command, reporter
+from .common import INTERRUPTED, QUIET, SEED, USER_ERROR, command, reporter
 
 FIRST_PORT, TRIED_PORTS = 8501, 50
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -27,9 +27,13 @@ def serve(
     port: int | None = typer.Option(None, "--port", min=1, max=65535, help="The first free one from 8501 by default."),
     host: str = typer.Option("127.0.0.1", "--host", help="Address to listen on; 0.0.0.0 opens it to the network."),
     no_browser: bool = typer.Option(False, "--no-browser", help="Do not open a browser."),
+    seed: int = SEED,
     quiet: bool = QUIET,
 ) -> int:
     """Serve bundles as an application in the browser, on this machine only unless --host says otherwise.
+
+    Nothing here is random: --seed changes nothing and is taken because every command
+    takes it.
 
     Example: dssl-bio serve bundles/mine
     """

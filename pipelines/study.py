@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True, help="Controlled experiments.")
 
 OUT = typer.Option(..., "--out", help="Folder of the study; a study that was stopped goes on there.")
 SEEDS = typer.Option("0,1,2", "--seeds", help="Seeds, separated by commas.")
-SEED = typer.Option(None, "--seed", help="One seed, in place of --seeds.")
+SEED = typer.Option(None, "--seed", min=0, help="One seed, in place of --seeds.")
 WORKERS = typer.Option(1, "--workers", min=1, help="Processes; each computes on one thread, or on one of the GPUs.")
 
 
@@ -46,7 +46,7 @@ def synthetic(
 
 @app.command()
 @command
-def gaussian(out: Path = OUT, seed: int = typer.Option(0, "--seed", help="Seed of everything random."),
+def gaussian(out: Path = OUT, seed: int = typer.Option(0, "--seed", min=0, help="Seed of everything random."),
              workers: int = WORKERS, quiet: bool = QUIET) -> int:
     """Gaussian views: the trained bottleneck against its closed form, and what step 1 optimises in its place.
 

@@ -44,7 +44,8 @@ CONTROLS_PER_PLATE_SHOWN = 2
 
 
 def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "consensus", where: str | None = None,
-                 benchmark: Path | None = None, progress: Callable[[int, int], None] | None = None,
+                 benchmark: Path | None = None, seed: int | None = None,
+                 progress: Callable[[int, int], None] | None = None,
                  report: Callable[[str], None] = logger.info) -> None:
     """Embeds a screen with a run and writes the bundle.
 
@@ -55,6 +56,7 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
         mode: consensus phenotypes per molecule and dose, or single wells.
         where: filter expression over the wells; controls are kept.
         benchmark: a benchmark folder: how much to expect of molecules at which distance is kept in the bundle.
+        seed: of the draws from the null where there are more than it keeps; the run's by default.
         progress: called with (done, total) entries.
         report: receives lines of progress.
 
@@ -77,7 +79,7 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
     control_vectors = run.embed_wells(phenotypes, control_rows)
     library = _library(run, screen)
     library_vectors = run.embed_molecules(_molecules(library))
-    null = _null(run, library, library_vectors, entries, vectors)
+    null = _null(library, library_vectors, entries, vectors, run.config.seed if seed is None else seed)
     columns = [column for column in (ROW_KEY, PLATE, "Metadata_Well") if column in screen.wells]
     controls = screen.wells.iloc[control_rows][columns].reset_index(drop=True)
     with new_folder(folder, "bundle") as work:
@@ -129,8 +131,8 @@ def _molecules(table: pd.DataFrame) -> list[Molecule]:
     return [Molecule(smiles, key) for smiles, key in zip(table[SMILES], table[INCHIKEY], strict=True)]
 
 
-def _null(run: Run, library: pd.DataFrame, molecules: SharedSpecific, entries: pd.DataFrame,
-          vectors: SharedSpecific) -> Null:
+def _null(library: pd.DataFrame, molecules: SharedSpecific, entries: pd.DataFrame, vectors: SharedSpecific,
+          seed: int) -> Null:
     """Scores of held-out molecules with entries of other molecules and other annotated mechanisms.
 
     Molecules the model was trained on would score too low on what is not theirs; they serve only where
@@ -142,7 +144,7 @@ def _null(run: Run, library: pd.DataFrame, molecules: SharedSpecific, entries: p
         held_out, name = np.ones(len(library), dtype=bool), "all known molecules with entries of other molecules"
     queries = library[held_out]
     related = _equal(queries, entries, MOLECULE_ID) | _equal(queries, entries, MOA)
-    return mismatched_pairs(molecules.shared[held_out], vectors.shared, related, name, run.config.seed)
+    return mismatched_pairs(molecules.shared[held_out], vectors.shared, related, name, seed)
 
 
 def _equal(queries: pd.DataFrame, entries: pd.DataFrame, column: str) -> NDArray[np.bool_]:

@@ -21,7 +21,7 @@ def test_says_what_became_of_the_rows(tmp_path):
     path = write_profiles(tmp_path, wells_table())
     result = run("ingest", path, "--out", tmp_path / "screen")
     assert result.exit_code == 0
-    assert "16 wells on 1 plates, 8 negative controls, 4 molecules, 0 treated wells without molecule" in result.output
+    assert "16 wells on 1 plate, 8 negative controls, 4 molecules, 0 treated wells without molecule" in result.output
     assert "MB will be written" in result.output
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from .common import QUIET, SEED, command, reporter
+from .common import QUIET, SEED, command, progress_bar, reporter
 from .serve import serve_bundles
 
 TRAINING = ("gine.hidden=64", "gine.layers=3", "image.width=16", "step_1.epochs=20", "step_2.epochs=8",
@@ -40,7 +40,7 @@ def demo(
     """
     report = reporter(quiet)
     started = time.monotonic()
-    bundle = walk(out, molecules, simulation, settings, seed, report)
+    bundle = walk(out, molecules, simulation, settings, seed, quiet)
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
     report(f"the road took {minutes} min {seconds} s and at most {_peak_gb():.1f} GB of memory")
     report(f"everything lies in {out}: sim (input and truth), screen, run, bundle, evaluation, hits.csv")
@@ -49,7 +49,7 @@ def demo(
 
 
 def walk(out: Path, molecules: int | None, simulated: list[str], settings: list[str], seed: int,
-         report: Callable[[str], None]) -> Path:
+         quiet: bool) -> Path:
     """Every stage by the library function that its own command calls; returns the bundle."""
     from dssl_bio.chem.standardize_many import Standardizer
     from dssl_bio.config import with_overrides
@@ -69,6 +69,7 @@ def walk(out: Path, molecules: int | None, simulated: list[str], settings: list[
     from dssl_bio.screens.simulate.config import SimulationConfig
     from dssl_bio.screens.simulate.simulation import simulate_screen
 
+    report = reporter(quiet)
     size = [] if molecules is None else [f"n_molecules={molecules}"]
     simulation = with_overrides(SimulationConfig(), [f"seed={seed}", *size, *simulated])
     training = with_overrides(TrainConfig(), [f"seed={seed}", *TRAINING, *settings])
@@ -77,8 +78,9 @@ def walk(out: Path, molecules: int | None, simulated: list[str], settings: list[
         manifest = simulate_screen(out / "sim", simulation, report=report)
     with _stage(2, "ingest it as anybody's", report):
         screen = ingest(read_manifest(manifest), out / "screen", report=report)
-    with _stage(3, "train the shared, then the specific representations", report):
-        train(screen, training, out / "run", report=report)
+    with (_stage(3, "train the shared, then the specific representations", report),
+          progress_bar("training", quiet) as bar):
+        train(screen, training, out / "run", report=report, progress=bar)
     run = Run.open(out / "run")
     with _stage(4, "index its phenotypes", report):
         build_bundle(run, screen, out / "bundle", report=report)

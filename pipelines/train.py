@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from .common import QUIET, command, reporter
+from .common import QUIET, command, progress_bar, reporter
 
 
 @command
@@ -14,7 +14,7 @@ def train(
     config: Path | None = typer.Option(None, "--config", help="TOML file of settings."),
     settings: list[str] | None = typer.Option(None, "--set", help="One setting, key=value; may be repeated."),
     resume: bool = typer.Option(False, "--resume", help="Continue a run that was stopped."),
-    seed: int | None = typer.Option(None, "--seed", help="Seed of everything random; short for --set seed=N."),
+    seed: int | None = typer.Option(None, "--seed", min=0, help="Seed of everything random; short for --set seed=N."),
     quiet: bool = QUIET,
 ) -> None:
     """Train the shared representations (step 1), then the modality-specific ones (step 2).
@@ -29,6 +29,8 @@ def train(
     resolved = read_toml(config, TrainConfig) if config else TrainConfig()
     resolved = with_overrides(resolved, [*(settings or []), *([f"seed={seed}"] if seed is not None else [])])
     report = reporter(quiet)
-    metrics = train_run(Screen.open(screen, check=True), resolved, out, resume=resume, report=report)
+    with progress_bar("training", quiet) as progress:
+        metrics = train_run(Screen.open(screen, check=True), resolved, out, resume=resume, report=report,
+                            progress=progress)
     validation = metrics.get("step_1", {}).get("validation_mrr")
     report(f"run written to {out}" + (f"; validation MRR {validation:.3f}" if validation is not None else ""))

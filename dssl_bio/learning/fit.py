@@ -38,7 +38,7 @@ from dssl_bio.learning.run import (
     embed_phenotypes,
     write_model,
 )
-from dssl_bio.learning.training import ValidationSet, remove_state, train_step
+from dssl_bio.learning.training import Progress, ValidationSet, remove_state, train_step
 from dssl_bio.learning.workplace import move_into_place, workplace
 from dssl_bio.screens.entries import ENTRY_KEY, entries_of
 from dssl_bio.screens.expressions import parse
@@ -66,7 +66,7 @@ class Material:
 
 
 def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = False, resumable: bool = True,
-          report: Callable[[str], None] = logger.info) -> dict[str, Any]:
+          report: Callable[[str], None] = logger.info, progress: Progress | None = None) -> dict[str, Any]:
     """Trains both steps and writes a Run.
 
     Until it is complete the run lies in `<folder>.partial`, with the state of the last epoch; `resume` continues there.
@@ -78,6 +78,7 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
         resume: continue `<folder>.partial`.
         resumable: keep what `resume` needs, curves and diagnostics; a run that serves one comparison does without.
         report: receives a line of progress now and then.
+        progress: called after every minibatch with (done, total) minibatches of the step.
 
     Returns:
         metrics of training.
@@ -106,7 +107,7 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
             continue
         watched = None if options.keep == "last" else material.validation
         metrics[f"step_{step}"] = train_step(model, step, material.pairs, watched, options, work, config.seed, report,
-                                             bf16, resumable)
+                                             bf16, resumable, progress)
         if step == 1 and watched is None and material.validation is not None:
             metrics["step_1"]["validation_mrr"] = material.validation.reciprocal_rank(model)
         if resumable:

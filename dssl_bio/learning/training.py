@@ -30,6 +30,9 @@ from dssl_bio.learning.run import embed_inputs, embed_phenotypes
 
 logger = logging.getLogger(__name__)
 
+Progress = Callable[[int, int | None], None]
+"""Takes what is done and how much there is to do."""
+
 
 @dataclass(frozen=True)
 class ValidationSet:
@@ -104,8 +107,9 @@ class StepModule(L.LightningModule):
 class Keeper(L.Callback):
     """After every epoch: validation, the best weights, and the state from which a killed run continues."""
 
-    def __init__(self, folder: Path, report: Callable[[str], None], resumable: bool = True):
-        self.folder, self.report, self.resumable = folder, report, resumable
+    def __init__(self, folder: Path, report: Callable[[str], None], resumable: bool = True,
+                 progress: Progress | None = None):
+        self.folder, self.report, self.resumable, self.progress = folder, report, resumable, progress
         self.best, self.best_epoch = -math.inf, -1
         self.best_weights: dict[str, Tensor] = {}
         self.curves: list[dict[str, float]] = []
@@ -128,6 +132,14 @@ class Keeper(L.Callback):
                 names = ("step", "exp_avg", "exp_avg_sq")
                 if f"{number}.step" in state:
                     optimizer.state[parameter] = {name: state[f"{number}.{name}"] for name in names}
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
+                           batch_idx: int) -> None:
+        """Tells how many minibatches of the step are done, those before an interruption among them."""
+        if self.progress is not None:
+            module: StepModule = pl_module  # type: ignore[assignment]
+            n = int(trainer.num_training_batches)
+            self.progress((module.first_epoch + trainer.current_epoch) * n + batch_idx + 1, module.config.epochs * n)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Validates, keeps, reports, and stops when nothing has improved for `patience` epochs."""
@@ -175,7 +187,7 @@ class Keeper(L.Callback):
 
 def train_step(model: DisentangledModel, step: int, pairs: Pairs, validation: ValidationSet | None, config: StepConfig,
                folder: Path, seed: int, report: Callable[[str], None], bf16: bool,
-               resumable: bool = True) -> dict[str, float]:
+               resumable: bool = True, progress: Progress | None = None) -> dict[str, float]:
     """Trains one step in place and leaves the model with its best weights.
 
     Args:
@@ -189,6 +201,7 @@ def train_step(model: DisentangledModel, step: int, pairs: Pairs, validation: Va
         report: receives one line an epoch.
         bf16: computes in bfloat16 where autocast allows.
         resumable: writes curves and, after every epoch, the state that a killed run continues from.
+        progress: called after every minibatch with (done, total) of the step; early stopping leaves it short of total.
 
     Returns:
         best epoch and best validation MRR (step 1).
@@ -197,7 +210,7 @@ def train_step(model: DisentangledModel, step: int, pairs: Pairs, validation: Va
     state_file = state_folder / "state.json"
     first_epoch = json.loads(state_file.read_text())["epoch"] + 1 if state_file.is_file() else 0
     module = StepModule(model, step, config, validation, first_epoch)
-    keeper = Keeper(state_folder, report, resumable)
+    keeper = Keeper(state_folder, report, resumable, progress)
     stopped_early = False
     if first_epoch:
         keeper.restore(module)

@@ -28,12 +28,14 @@ WRONG = {
 
 
 @pytest.mark.parametrize("words", WRONG.values(), ids=WRONG)
-def test_wrong_words_are_an_error_and_not_a_partial_result(words):
+def test_wrong_words_are_an_error_and_not_a_partial_result(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 1, result.output
     assert isinstance(result.exception, SystemExit), result.exception
     assert "Traceback" not in result.output
     assert "error" in result.output.lower()
+    assert not list(tmp_path.iterdir())
     assert "--seeds" not in words or "--seeds" in result.output  # what is wrong, before any folder is opened
 
 

@@ -88,28 +88,43 @@ def draft(path: Path) -> str:
     if not image_tables and not profile_tables:
         raise ManifestError(f"{path}: no table with image files (columns such as FileName_OrigDNA) and none with "
                             f"at least {FEW_FEATURES} columns of numbers; found {', '.join(t.name for t in seen)}")
-    main = (profile_tables or image_tables)[0]
-    words = {}
+    main = _main(profile_tables, image_tables)
+    words = _guessed(main)
+    keys = {words[word] for word in (PLATE, WELL) if word in words} if WELL in words else set()
+    profile_tables = [table for table in profile_tables if keys <= set(table.columns)]
+    image_tables = [table for table in image_tables if keys <= set(table.columns)][:1]
     for table in [*profile_tables, *image_tables]:
         words.update({word: column for word, column in _guessed(table).items() if word not in words})
     strays = sorted({name for table in profile_tables for name in _grouped(table)[1]})
     parts = [_head(root, path), _key(words), _annotations(strays), _columns(words), _constants(words),
              _controls(main, words), _dose(main)]
     parts += [_profiles(table, number) for number, table in enumerate(profile_tables)]
-    parts += [_images(table) for table in image_tables[:1]]
-    others = [t.name for t in seen if t not in profile_tables and t not in image_tables[:1]]
+    parts += [_images(table, root) for table in image_tables]
+    used = {table.name for table in [*profile_tables, *image_tables]}
+    others = [table.name for table in seen if table.name not in used]
     parts.append(f"# Not used: {', '.join(others)}\n" if others else "")
     return "\n".join(part for part in parts if part)
+
+
+def _main(profile_tables: list[_Seen], image_tables: list[_Seen]) -> _Seen:
+    """The table that tells key, controls and dose: of wells on plates if there is one, else that of the images."""
+    of_wells = [table for table in [*profile_tables, *image_tables] if {PLATE, WELL} <= set(_guessed(table))]
+    return (of_wells or image_tables or profile_tables)[0]
 
 
 def _tables(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     found = sorted(p for p in path.rglob("*") if p.is_file() and p.name.lower().endswith(SUFFIXES)
-                   and not p.name.lower().endswith((".txt", ".txt.gz")))
+                   and not p.name.lower().endswith((".txt", ".txt.gz")) and not _is_truth(p))
     if not found:
         raise ManifestError(f"{path} holds no table ({', '.join(SUFFIXES)})")
     return found[:MAX_TABLES]
+
+
+def _is_truth(path: Path) -> bool:
+    """Whether a simulator wrote it for the evaluation alone."""
+    return any(folder.name == "truth" and (folder.parent / "simulation.json").is_file() for folder in path.parents)
 
 
 def _look(path: Path, root: Path) -> _Seen:
@@ -232,9 +247,11 @@ def _profiles(table: _Seen, number: int) -> str:
             'normalisation = "none"    # or negcon, plate, screen: against what is each feature scaled?\n')
 
 
-def _images(table: _Seen) -> str:
+def _images(table: _Seen, root: Path) -> str:
     channels = table.channel_columns()
+    folder = _image_folder(table, root)
     lines = [f"[images]\ntable = {json.dumps(table.name, ensure_ascii=False)}   # one row a site",
+             f"folder = {json.dumps(folder, ensure_ascii=False)}   # the first file lies there" if folder else
              '# folder = ""             # where the files lie, if not beside the table',
              "pixel_size_um = 0.65      # a guess: see the microscope's metadata"]
     if len(channels) < len(CHANNELS):
@@ -242,3 +259,13 @@ def _images(table: _Seen) -> str:
     lines.append("\n[images.channels]         # which stain is in which column")
     lines += [f"{channel} = {json.dumps(column)}" for channel, column in channels.items()]
     return "\n".join(lines) + "\n"
+
+
+def _image_folder(table: _Seen, root: Path) -> str | None:
+    """Folder, relative to the root, below which the table's first file lies; None when that is beside the table."""
+    names = table.rows[next(iter(table.channel_columns().values()))].dropna()
+    beside = (root / table.name).parent
+    if names.empty or (beside / names.iloc[0]).is_file():
+        return None
+    folders = sorted(path for path in beside.iterdir() if path.is_dir() and (path / names.iloc[0]).is_file())
+    return folders[0].relative_to(root).as_posix() if folders else None

@@ -5,6 +5,9 @@ from dssl_bio.errors import ManifestError
 from dssl_bio.screens.draft import draft
 from dssl_bio.screens.ingest import ingest
 from dssl_bio.screens.manifest import read_manifest
+from dssl_bio.screens.plan import described, plan_screen
+from dssl_bio.screens.simulate.config import SimulationConfig
+from dssl_bio.screens.simulate.simulation import simulate_screen
 from tests.screens.small_screen import wells_table, write_sites
 
 
@@ -54,3 +57,39 @@ def test_says_when_there_is_nothing_to_draft_from(tmp_path):
         draft(tmp_path)
     with pytest.raises(ManifestError, match="no such file"):
         draft(tmp_path / "gone")
+
+
+def test_a_draft_of_a_simulated_folder_finds_controls_and_doses_and_leaves_the_truth_alone(tmp_path):
+    folder = tmp_path / "sim"
+    simulate_screen(folder, SimulationConfig(n_molecules=32, site_px=32, n_replicates=1), n_workers=1)
+    (folder / "manifest.toml").unlink()
+    file = drafted(tmp_path, folder)
+    manifest = file.manifest
+    assert "truth" not in file.text
+    assert manifest.profiles == {}
+    assert manifest.controls.where == 'Metadata_pert_type == "negcon"'
+    assert (manifest.dose.column, manifest.dose.unit) == ("Metadata_Dose_um", "uM")
+    assert manifest.images.folder == "images"
+    assert described(plan_screen(file))
+    screen = ingest(file, tmp_path / "screen")
+    sites = pd.read_csv(folder / "sites.csv")
+    assert screen.record["counts"]["controls"] == (sites["Metadata_pert_type"] == "negcon").sum()
+    assert screen.record["counts"]["rejected"] == 0
+
+
+def test_a_folder_called_truth_without_a_simulation_is_a_folder_like_any(tmp_path):
+    (tmp_path / "truth").mkdir()
+    wells_table().to_csv(tmp_path / "truth" / "wells.csv", index=False)
+    assert 'table = "truth/wells.csv"' in draft(tmp_path)
+
+
+def test_key_controls_and_doses_come_from_the_table_of_wells_and_a_table_without_the_key_is_left_out(tmp_path):
+    table = wells_table().rename(columns={"treatment": "Compound"})
+    table.to_csv(tmp_path / "wells.csv", index=False)
+    numbers = table[[name for name in table if name.startswith("Cells_")]]
+    numbers.assign(Compound=table["Compound"], dose=1.0).to_csv(tmp_path / "consensus.csv", index=False)
+    file = drafted(tmp_path, tmp_path)
+    assert [profile.table for profile in file.manifest.profiles.values()] == ["wells.csv"]
+    assert "# Not used: consensus.csv" in file.text
+    assert file.manifest.key == ["Metadata_Plate", "Metadata_Well"]
+    assert ingest(file, tmp_path / "screen").record["counts"]["controls"] == 8

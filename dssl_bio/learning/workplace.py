@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from dssl_bio.artefact import checksum, exchange, read_record, undisturbed, write_json
 from dssl_bio.errors import RunError
@@ -77,7 +78,7 @@ def _refuse_what_is_no_run(folder: Path) -> None:
         read_record(folder, "run")
 
 
-def _require_same(work: Path, plan: dict[str, object]) -> None:
+def _require_same(work: Path, plan: dict[str, Any]) -> None:
     if not (work / PLAN).is_file():
         raise RunError(f"nothing to resume: {work} " + ("holds no training" if work.exists() else "does not exist"))
     try:

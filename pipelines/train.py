@@ -14,7 +14,7 @@ def train(
     config: Path | None = typer.Option(None, "--config", help="TOML file of settings."),
     settings: list[str] | None = typer.Option(None, "--set", help="One setting, key=value; may be repeated."),
     resume: bool = typer.Option(False, "--resume", help="Continue a run that was stopped."),
-    seed: int | None = typer.Option(None, "--seed", min=0, help="Seed of everything random; short for --set seed=N."),
+    seed: int | None = typer.Option(None, "--seed", help="Seed of everything random; short for --set seed=N."),
     quiet: bool = QUIET,
 ) -> None:
     """Train the shared representations (step 1), then the modality-specific ones (step 2).

@@ -33,6 +33,8 @@ def test_typing_a_molecule_shows_hits_beside_untreated_cells(server, page):
     page.get_by_role("button", name="DNA", exact=True).click()
     page.wait_for_function("src => document.querySelector('img[alt^=\"Cells treated\"]').getAttribute('src') != src",
                            arg=before)
+    # A click while the page is drawn anew meets a button that is about to be replaced
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
     page.get_by_role("button", name="Keep").first.click()
     page.get_by_role("button", name="Kept").first.wait_for()
     page.get_by_role("link", name="Kept hits").click()

@@ -85,20 +85,6 @@ def exchange(new: Path, old: Path, retired: Path) -> None:
 
 
 @contextmanager
-def interruption_left_to_parent() -> Iterator[None]:
-    """Processes that are started inside do not see Ctrl-C, from their first instruction on.
-
-    A terminal sends it to the whole group, and a process that is still loading would answer with a traceback. They
-    inherit the mask of the thread that starts them; that thread gets its Ctrl-C when the block ends.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
 def new_folder(folder: Path, kind: Kind, *, replace: bool = True) -> Iterator[Path]:
     """An empty temporary folder that becomes the artefact when the block ends well.
 

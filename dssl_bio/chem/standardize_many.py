@@ -16,10 +16,10 @@ from queue import SimpleQueue
 from typing import Any, Literal, NamedTuple
 
 import dssl_bio
-from dssl_bio.artefact import interruption_left_to_parent
 from dssl_bio.chem.features import MoleculeFeatures, from_json
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.errors import MoleculeError
+from dssl_bio.processes import interruption_left_to_parent
 
 TIME_LIMIT_S = 10.0
 START_LIMIT_S = 120.0

@@ -16,6 +16,7 @@ import torch
 from dssl_bio import __version__
 from dssl_bio.artefact import write_json
 from dssl_bio.errors import DsslBioError
+from dssl_bio.processes import script_not_run_again
 
 JOBS = "jobs"
 
@@ -99,7 +100,8 @@ def _each(jobs: Sequence[Job], folder: Path, workers: int) -> Any:
     for number in range(workers):
         numbers.put(number)
     with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(numbers,)) as pool:
-        futures = {pool.submit(_run, job, folder): job for job in jobs}
+        with script_not_run_again():
+            futures = {pool.submit(_run, job, folder): job for job in jobs}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()

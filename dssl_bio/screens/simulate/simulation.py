@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from dssl_bio import __version__
-from dssl_bio.artefact import interruption_left_to_parent, require_disk, write_json, written_whole
+from dssl_bio.artefact import require_disk, write_json, written_whole
 from dssl_bio.errors import DsslBioError
 from dssl_bio.imaging.write import write_plane
+from dssl_bio.processes import interruption_left_to_parent, script_not_run_again
 from dssl_bio.screens.simulate.config import SimulationConfig
 from dssl_bio.screens.simulate.mechanisms import MECHANISMS
 from dssl_bio.screens.simulate.molecules import draw_molecules, truth_of_molecules
@@ -92,7 +93,7 @@ def _in_processes(work: Callable[[list[Well]], list[int]], tasks: list[list[Well
     # spawned, not forked: the caller may hold threads (torch, a browser session) that a fork would break
     pool = ProcessPoolExecutor(n_workers, multiprocessing.get_context("spawn"))
     try:
-        with interruption_left_to_parent():
+        with interruption_left_to_parent(), script_not_run_again():
             counts = pool.map(work, tasks)
         yield from counts
     except BrokenProcessPool as cause:

@@ -67,7 +67,7 @@ def benchmark(
             advance(done, total)
             say(f"{done}/{total} {line}")
 
-        record = benchmark_screen(Screen.open(screen), options, out, folds=folds, group_by=group_by, workers=workers,
-                                  n_draws=draws, seed=seed, report=report)
+        record = benchmark_screen(Screen.open(screen, check=True), options, out, folds=folds, group_by=group_by,
+                                  workers=workers, n_draws=draws, seed=seed, report=report)
     for line in [*summary_lines(record), f"benchmark written to {out}; open {out / PAGE}"]:
         say(line)

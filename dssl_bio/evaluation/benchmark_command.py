@@ -47,7 +47,7 @@ def benchmark_screen(screen: Screen, options: BenchmarkOptions, folder: Path, *,
         EvaluationError: folds that do not fit, an unknown method, or a folder that holds something else.
     """
     prepare_folder(folder)
-    table, by = _folds(screen, folds, group_by, seed)
+    table, by = _folds(screen, folds, group_by, seed, options)
     placed, facts = run_benchmark(screen, table, options, folder, workers=workers, report=report)
     ranks, mechanisms, words = rank_tables(screen, table, placed, options, folder)
     run = {one.method for one in placed}
@@ -66,9 +66,11 @@ def benchmark_screen(screen: Screen, options: BenchmarkOptions, folder: Path, *,
                            _maps(screen, table, placed, options, folder), config)
 
 
-def _folds(screen: Screen, folds: str, group_by: str, seed: int) -> tuple[pd.DataFrame, str]:
+def _folds(screen: Screen, folds: str, group_by: str, seed: int,
+           options: BenchmarkOptions) -> tuple[pd.DataFrame, str]:
     if folds.isdigit():
-        return make_folds(screen, group_by, int(folds), seed), group_by
+        return make_folds(screen, group_by, int(folds), seed, train_where=options.train_where,
+                          gallery_where=options.gallery_where), group_by
     path = Path(folds)
     if not path.is_file():
         raise EvaluationError(f"--folds {folds}: neither a number nor a file")

@@ -10,6 +10,7 @@ from dssl_bio.chem.clusters import butina_clusters
 from dssl_bio.chem.scaffolds import murcko_scaffold
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.errors import EvaluationError
+from dssl_bio.screens.expressions import parse
 from dssl_bio.screens.screen import Screen
 from dssl_bio.vocabulary import INCHIKEY, MOLECULE_ID, PLATE, SMILES
 
@@ -18,8 +19,9 @@ RANDOM, SCAFFOLD, CLUSTER, PLATES = "random", "scaffold", "cluster", "plate"
 WAYS = (RANDOM, SCAFFOLD, CLUSTER, PLATES)
 
 
-def make_folds(screen: Screen, by: str, n_folds: int, seed: int = 0) -> pd.DataFrame:
-    """Folds of all molecules of a screen that were measured.
+def make_folds(screen: Screen, by: str, n_folds: int, seed: int = 0, *, train_where: str | None = None,
+               gallery_where: str | None = None) -> pd.DataFrame:
+    """Folds of the molecules of a screen that take part: those with a well to learn from or an entry to find.
 
     Args:
         screen: the data.
@@ -27,15 +29,18 @@ def make_folds(screen: Screen, by: str, n_folds: int, seed: int = 0) -> pd.DataF
             `plate` (molecules that share a plate, directly or through others), or a column of the wells.
         n_folds: how many.
         seed: of the shuffle.
+        train_where: wells that may be learnt from; all when absent.
+        gallery_where: wells that are entries; all when absent.
 
     Returns:
         molecule_id, fold (from 0), group; sorted by molecule_id.
 
     Raises:
-        EvaluationError: no such column, or fewer groups than folds.
+        EvaluationError: no such column, no well left, or fewer groups than folds.
     """
-    ids = np.sort(screen.wells[MOLECULE_ID].dropna().unique().astype(str))
-    groups = _groups(screen, ids, by)
+    wells = _taking_part(screen.wells, train_where, gallery_where)
+    ids = np.sort(wells[MOLECULE_ID].unique().astype(str))
+    groups = _groups(screen, wells, ids, by)
     if n_folds < 2:
         raise EvaluationError(f"--folds {n_folds}: at least two folds are needed")
     if len(set(groups)) < n_folds:
@@ -108,7 +113,17 @@ def split_of_fold(folds: pd.DataFrame, fold: int) -> pd.DataFrame:
                          "split": np.where(folds[FOLD] == fold, "test", "train")})
 
 
-def _groups(screen: Screen, ids: NDArray[np.str_], by: str) -> NDArray[np.str_]:
+def _taking_part(wells: pd.DataFrame, train_where: str | None, gallery_where: str | None) -> pd.DataFrame:
+    """Wells with a molecule that either filter lets through: others would fill folds with nothing to ask."""
+    named = wells[MOLECULE_ID].notna().to_numpy().copy()
+    if train_where and gallery_where:
+        named &= parse(train_where).mask(wells) | parse(gallery_where).mask(wells)
+    if not named.any():
+        raise EvaluationError(f"no well with a molecule is left where {train_where} or {gallery_where}")
+    return wells[named]
+
+
+def _groups(screen: Screen, wells: pd.DataFrame, ids: NDArray[np.str_], by: str) -> NDArray[np.str_]:
     if by == RANDOM:
         return ids
     if by in (SCAFFOLD, CLUSTER):
@@ -117,7 +132,6 @@ def _groups(screen: Screen, ids: NDArray[np.str_], by: str) -> NDArray[np.str_]:
         if by == SCAFFOLD:
             return np.array([murcko_scaffold(molecule) for molecule in molecules])
         return butina_clusters(molecules).astype(str)
-    wells = screen.wells.dropna(subset=[MOLECULE_ID])
     if by == PLATES:
         if PLATE not in wells:
             raise EvaluationError(f"--group-by plate needs a plate column; screen {screen.name} has none")

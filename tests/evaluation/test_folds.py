@@ -7,6 +7,7 @@ from dssl_bio.chem.scaffolds import murcko_scaffold
 from dssl_bio.chem.standardize import Molecule, standardize
 from dssl_bio.errors import EvaluationError
 from dssl_bio.evaluation.folds import balanced, make_folds, read_folds, split_of_fold
+from tests.evaluation.profile_screen import amides, amides_table
 
 
 def test_folds_are_balanced_and_keep_groups_whole():
@@ -72,3 +73,19 @@ def test_clusters_join_analogues_and_part_strangers():
     molecules = [standardize(s) for s in ("CCCCCCCC(=O)O", "CCCCCCCCC(=O)O", "c1ccc2ncccc2c1", "Cc1ccc2ncccc2c1")]
     numbers = butina_clusters(molecules)
     assert numbers[0] == numbers[1] and numbers[2] == numbers[3] and numbers[0] != numbers[2]
+
+
+def test_molecules_that_no_filter_lets_through_fill_no_fold(tmp_path):
+    """Every third molecule was measured in run 2 alone, where nothing is learnt and nothing is searched."""
+    table = amides_table()
+    number = table.compound.str[1:].astype(int)
+    screen = amides(tmp_path, table[(number % 3 != 0) | (table.run == 2)])
+    folds = make_folds(screen, "random", 4, train_where='Metadata_Run == "1"', gallery_where='Metadata_Run == "1"')
+    wells = screen.wells[screen.wells.Metadata_Run == "1"]
+    assert set(folds.molecule_id) == set(wells.molecule_id) and len(folds) == 54
+    assert np.ptp(folds.groupby("fold").size()) <= 1
+    assert len(make_folds(screen, "random", 4, train_where='Metadata_Run == "1"')) == 80  # all are entries
+    with pytest.raises(EvaluationError, match="no well with a molecule is left"):
+        make_folds(screen, "random", 4, train_where='Metadata_Run == "7"', gallery_where='Metadata_Run == "7"')
+    by_plate = make_folds(screen, "plate", 2, train_where='Metadata_Run == "1"', gallery_where='Metadata_Run == "1"')
+    assert set(by_plate.molecule_id) == set(wells.molecule_id)

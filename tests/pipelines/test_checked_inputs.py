@@ -7,7 +7,7 @@ import pytest
 from tests.pipelines.test_bad_input import FAST, refused, run
 
 
-@pytest.mark.parametrize("command", ["train", "index", "evaluate"])
+@pytest.mark.parametrize("command", ["train", "index", "evaluate", "benchmark"])
 @pytest.mark.parametrize("how", ["changed", "missing"])
 def test_a_screen_that_is_not_as_it_was_written_is_refused_before_anything_is_computed(small_road, tmp_path, command,
                                                                                       how):
@@ -17,7 +17,7 @@ def test_a_screen_that_is_not_as_it_was_written_is_refused_before_anything_is_co
     path.unlink()
     if how == "changed":
         path.write_bytes(content[:40] + bytes([content[40] ^ 1]) + content[41:])
-    words = [] if command == "train" else [small_road / "run"]
+    words = [] if command in ("train", "benchmark") else [small_road / "run"]
     refused(run(command, *words, tmp_path / "screen", "--out", tmp_path / "out"), f"values.f32 (was {how}|is {how})")
     assert [path.name for path in tmp_path.iterdir()] == ["screen"]
 

@@ -48,11 +48,16 @@ EDITOR_STYLES = ("/gwt/chrome/mosaic.css", "/gwt/chrome/chrome.css", "/jsa.css")
 ADDRESS = ("<script>window.__streamlit = {BACKEND_BASE_URL: window.location.origin + window.location.pathname.replace("
            f"/\\/(?:{'|'.join(PAGE_NAMES)})\\/?$/, '/')}};</script>")
 
+# The molecule editor's package loads a second copy from a public address when the bundled one is still starting, unless
+# a script of that name is in the page. This one is: it has no type that a browser fetches or runs.
+NO_SECOND_EDITOR = '<script type="text/plain" src="jsme-editor"></script>'
+
 
 def index_page() -> str:
     """Streamlit's index.html that knows its server's address and our name."""
     text = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
-    return text.replace("<title>Streamlit</title>", "<title>DSSL-Bio</title>").replace("<head>", f"<head>{ADDRESS}", 1)
+    return text.replace("<title>Streamlit</title>", "<title>DSSL-Bio</title>").replace(
+        "<head>", f"<head>{ADDRESS}{NO_SECOND_EDITOR}", 1)
 
 
 class OwnPages:

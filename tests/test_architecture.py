@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A room may import from its own floor and from those below it; the longest name decides.
 FLOORS = [
-    ["dssl_bio", "dssl_bio.vocabulary", "dssl_bio.errors", "dssl_bio.config", "dssl_bio.artefact"],
+    ["dssl_bio", "dssl_bio.vocabulary", "dssl_bio.errors", "dssl_bio.config", "dssl_bio.artefact",
+     "dssl_bio.processes"],
     ["dssl_bio.chem", "dssl_bio.imaging", "dssl_bio.learning.losses", "dssl_bio.evaluation.metrics"],
     ["dssl_bio.screens"],
     ["dssl_bio.learning"],

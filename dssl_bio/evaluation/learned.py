@@ -73,9 +73,10 @@ class TrainedMethod(Method):
             self.metrics = train(division.screen, self.config(folds, seed), folder, resumable=False,
                                  report=lambda line: None)
             run = Run.open(folder, check=False)
-            placed = run.embed_molecules(division.standardised).shared
+            placed = run.embed_molecules(division.standardised, specific=False).shared
             entries = np.zeros((len(division.entries), placed.shape[1]), np.float32)
-            found = run.embed_wells(run.phenotypes(division.screen), division.rows, division.membership).shared
+            found = run.embed_wells(run.phenotypes(division.screen), division.rows, division.membership,
+                                    specific=False).shared
             entries[:len(found)] = found
         return Vectors(placed, entries)
 

@@ -252,10 +252,15 @@ def _fit_to_training_rows(model: torch.nn.Module, material: Material) -> None:
     """Kernels and scalers see training molecules and training wells only."""
     config, pairs = material.config, material.pairs
     fingerprints = pairs.inputs.fingerprints
+    first: torch.nn.Module | None = None
     for kernel in kernels_of(model):  # type: ignore[arg-type]
         assert fingerprints is not None
-        chosen = np.random.default_rng(config.seed).permutation(len(fingerprints))[: material.facts.n_landmarks]
-        kernel.fit(fingerprints[np.sort(chosen)], config.kernel.whitening)
+        if first is None:
+            chosen = np.random.default_rng(config.seed).permutation(len(fingerprints))[: material.facts.n_landmarks]
+            kernel.fit(fingerprints[np.sort(chosen)], config.kernel.whitening)
+            first = kernel
+        else:  # the specific encoder's kernels are the shared one's
+            kernel.load_state_dict(first.state_dict())
     if isinstance(pairs.phenotypes, ProfilePhenotypes):
         profiles = pairs.phenotypes.read(pairs.rows)
         pairs.phenotypes.spread = profiles.std(0)

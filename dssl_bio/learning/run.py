@@ -77,9 +77,9 @@ class Run:
         """Molecule ids of one split."""
         return self.split.loc[self.split["split"] == split, "molecule_id"].to_numpy(str)
 
-    def embed_molecules(self, molecules: Sequence[Molecule]) -> SharedSpecific:
-        """Representations of molecules, in their order."""
-        return embed_molecules(self.model, molecules, molecule_needs(self.config))
+    def embed_molecules(self, molecules: Sequence[Molecule], *, specific: bool = True) -> SharedSpecific:
+        """Representations of molecules, in their order; without `specific` that part has no columns."""
+        return embed_molecules(self.model, molecules, molecule_needs(self.config), specific=specific)
 
     def phenotypes(self, screen: Screen) -> Phenotypes:
         """The screen's modality that this model reads, as it reads it.
@@ -95,7 +95,7 @@ class Run:
                              tile_px=self.config.image.tile_px, pixel_size_um=self.facts.pixel_size_um or None)
 
     def embed_wells(self, phenotypes: Phenotypes, rows: NDArray[np.int64], membership: NDArray[np.int64] | None = None,
-                    progress: Callable[[int, int], None] | None = None) -> SharedSpecific:
+                    progress: Callable[[int, int], None] | None = None, *, specific: bool = True) -> SharedSpecific:
         """Representations of wells, or of entries that each join several wells (see screens.entries).
 
         Args:
@@ -103,16 +103,18 @@ class Run:
             rows: positions of wells that have this modality.
             membership: (len(rows),) number of each well's entry, -1 to leave a well out; one entry a well when absent.
             progress: called with (done, total) inputs.
+            specific: without, that part has no columns and costs nothing.
         """
         if membership is None:
             membership = np.arange(len(rows))
-        return embed_phenotypes(self.model, phenotypes, rows, membership, progress)
+        return embed_phenotypes(self.model, phenotypes, rows, membership, progress, specific=specific)
 
 
-def embed_molecules(model: DisentangledModel, molecules: Sequence[Molecule], needs: frozenset[str]) -> SharedSpecific:
+def embed_molecules(model: DisentangledModel, molecules: Sequence[Molecule], needs: frozenset[str], *,
+                    specific: bool = True) -> SharedSpecific:
     """Representations of molecules by a model in evaluation mode, in chunks."""
     parts = [MoleculeInputs.of(molecules[i:i + CHUNK], needs) for i in range(0, len(molecules), CHUNK)]
-    return embed_inputs(model, parts)
+    return embed_inputs(model, parts, specific=specific)
 
 
 def embed_inputs(model: DisentangledModel, parts: Sequence[MoleculeInputs], *, specific: bool = True) -> SharedSpecific:

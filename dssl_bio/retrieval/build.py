@@ -29,7 +29,7 @@ from dssl_bio.retrieval.bundle import (
     RUN_FOLDER,
     VECTORS,
 )
-from dssl_bio.retrieval.significance import MIN_DRAWS, Null, mismatched_pairs
+from dssl_bio.retrieval.significance import MIN_DRAWS, Codes, Null, mismatched_pairs
 from dssl_bio.retrieval.tables import IN_SCREEN, PICTURE, SPLIT, WELLS
 from dssl_bio.retrieval.wells import wells_table
 from dssl_bio.screens.entries import EntryMode, entries_of
@@ -143,17 +143,15 @@ def _null(library: pd.DataFrame, molecules: SharedSpecific, entries: pd.DataFram
     if held_out.sum() * len(entries) < MIN_DRAWS:
         held_out, name = np.ones(len(library), dtype=bool), "all known molecules with entries of other molecules"
     queries = library[held_out]
-    related = _equal(queries, entries, MOLECULE_ID) | _equal(queries, entries, MOA)
+    related = [_codes(queries, entries, column) for column in (MOLECULE_ID, MOA)
+               if column in queries and column in entries]
     return mismatched_pairs(molecules.shared[held_out], vectors.shared, related, name, seed)
 
 
-def _equal(queries: pd.DataFrame, entries: pd.DataFrame, column: str) -> NDArray[np.bool_]:
-    if column not in queries or column not in entries:
-        return np.zeros((len(queries), len(entries)), dtype=bool)
-    left, right = queries[column], entries[column]
-    codes = pd.factorize(pd.concat([left, right]).astype(object))[0]  # -1 where missing
-    a, b = codes[: len(left), None], codes[None, len(left):]
-    return (a == b) & (a >= 0)
+def _codes(queries: pd.DataFrame, entries: pd.DataFrame, column: str) -> Codes:
+    """Equal numbers for equal values, -1 for missing ones."""
+    codes = pd.factorize(pd.concat([queries[column], entries[column]]).astype(object))[0]
+    return codes[:len(queries)], codes[len(queries):]
 
 
 def _write_pictures(work: Path, phenotypes: ImagePhenotypes, entries: pd.DataFrame, rows: NDArray[np.int64],

@@ -1,5 +1,6 @@
 """How often would an unrelated molecule score as high: empirical p, and q over the query's gallery."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +13,8 @@ Floats = NDArray[np.floating]
 
 MIN_DRAWS = 1_000
 MAX_DRAWS = 100_000
+PAIRS_AT_ONCE = 4_000_000
+"""Pairs of which it is looked up at a time whether they are related: a byte or two each."""
 GRID = 1_000_000
 """Scores are compared after rounding to six digits: beyond, they depend on the order of summation."""
 
@@ -96,17 +99,42 @@ class Null:
         return len(self.scores) - np.searchsorted(self.scores, scores.astype(np.float32), side="left")
 
 
-def mismatched_pairs(queries: Floats, gallery: Floats, related: NDArray[np.bool_], name: str, seed: int = 0) -> Null:
+Codes = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Of Q queries and of N entries: a query and an entry of one code are related; -1 is related to nothing."""
+
+
+def mismatched_pairs(queries: Floats, gallery: Floats, related: Sequence[Codes], name: str, seed: int = 0) -> Null:
     """Null of scores between queries and entries that have nothing to do with each other.
+
+    Memory does not grow with queries times entries: pairs are looked at in blocks, and scored when they are drawn.
 
     Args:
         queries: (Q, D) unit vectors of molecules the model was not trained on.
         gallery: (N, D) unit vectors of entries.
-        related: (Q, N) True for pairs that must not count: the same molecule, or the same annotated mechanism.
+        related: codes of molecule, of annotated mechanism, ...; a pair that is related by any of them does not count.
         name: what the draws are.
         seed: of the subsample, when there are more than 100,000 pairs.
     """
-    scores = (queries @ gallery.T).astype(np.float32).round(6)[~related]
-    if len(scores) > MAX_DRAWS:
-        scores = np.random.default_rng(seed).choice(scores, MAX_DRAWS, replace=False)
-    return Null(name, np.sort(scores))
+    step = max(1, PAIRS_AT_ONCE // max(1, len(gallery)))
+    blocks = [slice(start, min(start + step, len(queries))) for start in range(0, len(queries), step)]
+    counts = [int(_unrelated(related, block, len(gallery)).sum()) for block in blocks]
+    total = sum(counts)
+    if total > MAX_DRAWS:
+        drawn = np.sort(np.random.default_rng(seed).choice(total, MAX_DRAWS, replace=False, shuffle=False))
+    else:
+        drawn = np.arange(total)
+    scores, first = [np.zeros(0, np.float32)], 0
+    for block, count in zip(blocks, counts, strict=True):
+        here = drawn[np.searchsorted(drawn, first):np.searchsorted(drawn, first + count)] - first
+        query, entry = np.divmod(np.flatnonzero(_unrelated(related, block, len(gallery)))[here], max(1, len(gallery)))
+        scores.append(np.einsum("nd,nd->n", queries[block][query], gallery[entry]).astype(np.float32).round(6))
+        first += count
+    return Null(name, np.sort(np.concatenate(scores)))
+
+
+def _unrelated(related: Sequence[Codes], block: slice, n_entries: int) -> NDArray[np.bool_]:
+    """(queries of the block, N) True for pairs that no code relates."""
+    apart = np.ones((block.stop - block.start, n_entries), dtype=bool)
+    for own, others in related:
+        apart &= (own[block, None] != others[None, :]) | (own[block, None] < 0)
+    return apart

@@ -51,12 +51,13 @@ class KernelsTrunk(nn.Module):
         self.centre.copy_(values.mean(0))
         self.spread.copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
         n_components = self.projection.shape[2]
-        for number, kernel in enumerate(self._similarities(blocks)):
+        similarities = self._similarities(blocks)
+        for number, kernel in enumerate(similarities):
             eigenvalues, vectors = torch.linalg.eigh(kernel.double())
             eigenvalues, vectors = eigenvalues.flip(0)[:n_components], vectors.flip(1)[:, :n_components]
             scale = eigenvalues.clamp_min(1e-4 * eigenvalues[0]) ** (-(1 + whitening) / 2)
             self.projection[number].copy_((vectors * scale).float())
-        self.projection /= self.features(blocks).std().clamp_min(1e-6)
+        self.projection /= _projected(similarities, self.projection).std().clamp_min(1e-6)
 
     def forward(self, molecules: MoleculeBatch) -> Tensor:
         """(N, out_features) features of N molecules, given as blocks or as what `features` made of them before."""
@@ -67,8 +68,7 @@ class KernelsTrunk(nn.Module):
 
     def features(self, blocks: Tensor) -> Tensor:
         """(N, out_features) before dropout; nothing in it is learned, so training computes it once."""
-        pairs = zip(self._similarities(blocks), self.projection, strict=True)
-        return torch.cat([similarity @ projection for similarity, projection in pairs], dim=1)
+        return _projected(self._similarities(blocks), self.projection)
 
     def _similarities(self, blocks: Tensor) -> list[Tensor]:
         """(N, n_landmarks) similarities to the landmarks by each kernel."""
@@ -76,3 +76,8 @@ class KernelsTrunk(nn.Module):
         found = [min_max_tanimoto(blocks[:, place], self.landmarks[:, place]) for place in places]
         a, b = ((x[:, N_COUNT_BLOCKS * BITS:] - self.centre) / self.spread for x in (blocks, self.landmarks))
         return [*found, torch.exp(-torch.cdist(a, b).square() / a.shape[1] / 2)]
+
+
+def _projected(similarities: list[Tensor], projections: Tensor) -> Tensor:
+    pairs = zip(similarities, projections, strict=True)
+    return torch.cat([similarity @ projection for similarity, projection in pairs], dim=1)

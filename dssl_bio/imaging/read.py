@@ -1,32 +1,31 @@
-"""TIFF files to sites (C, H, W) uint16; what the header announces is checked before anything is decoded."""
+"""Image files to sites (C, H, W) uint16; what the header announces is checked before anything is decoded."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from dssl_bio.errors import ImageError
+from dssl_bio.imaging import compressed, ome_zarr, tiff
+from dssl_bio.imaging.header import MAX_PIXELS, Header, Limits
+from dssl_bio.imaging.places import MAX_BYTES, Place, opened, suffix_of
 
-MAX_PIXELS = 100_000_000
-"""Of one plane; more is a whole slide or a decompression bomb, not a site."""
-MAX_PLANES = 64
-SUFFIXES = (".tif", ".tiff")
-DTYPES = (np.dtype("uint8"), np.dtype("uint16"))
+SUFFIXES = (*tiff.SUFFIXES, *compressed.SUFFIXES)
 
 
 @dataclass(frozen=True)
 class Plane:
     """Where one channel of a site lies: a file, and its number there (None: the file holds this plane alone)."""
 
-    path: Path
+    path: Place
     number: int | None = None
 
 
 def read_site(planes: Sequence[Plane], channels: Sequence[str], shape: tuple[int, int] | None = None,
-              max_pixels: int = MAX_PIXELS) -> NDArray[np.uint16]:
+              max_pixels: int = MAX_PIXELS, bits: int | None = None, dtype: np.dtype | None = None,
+              ) -> NDArray[np.uint16]:
     """One site (C, H, W) in the order of `planes`; 8-bit files keep their values.
 
     Args:
@@ -34,78 +33,81 @@ def read_site(planes: Sequence[Plane], channels: Sequence[str], shape: tuple[int
         channels: their C names, for messages.
         shape: (H, W) that is expected; by default all planes must only agree with the first.
         max_pixels: largest H x W that is decoded.
+        bits: significant bits of a pixel, as a manifest declares them.
+        dtype: type that the files must have; any of uint8 and uint16 when absent.
 
     Raises:
-        ImageError: a file is missing, no TIFF, truncated, too large, of another type than uint8 or uint16, of another
-            size, or has another number of channels. The message names the file.
+        ImageError: a file is missing, of an unknown kind, truncated, damaged, too large, of another type than uint8 or
+            uint16 or than declared, of another size, has another number of channels, or holds the picture of another
+            channel once more. The message names the file.
     """
-    read: dict[Path, NDArray[np.uint16]] = {}
-    found = []
+    limits = Limits(max_pixels=max_pixels, shape=shape, bits=bits, dtype=dtype)
+    read: dict[Place, NDArray[np.uint16]] = {}
+    found: list[NDArray[np.uint16]] = []
     for channel, plane in zip(channels, planes, strict=True):
+        if found and shape is None:
+            limits = replace(limits, shape=found[0].shape, like=f"channel {channels[0]}")
         if plane.path not in read:
-            read[plane.path] = read_planes(plane.path, max_pixels)
+            read[plane.path] = read_planes(plane.path, max_pixels, limits)
         found.append(_chosen(read[plane.path], plane, channel, channels))
-        expected = shape or found[0].shape
-        if found[-1].shape != expected:
-            raise ImageError(f"{plane.path}: {_size(found[-1].shape)} pixels, expected {_size(expected)} like "
-                             + ("the other sites" if shape else f"channel {channels[0]}"))
-    return np.stack(found)
+    site = np.stack(found)
+    _require_range(site, planes, bits)
+    _refuse_copies(site, planes, channels)
+    return site
 
 
-def read_planes(path: Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint16]:
-    """All planes (N, H, W) of a TIFF file: its pages, or the channels of one page.
+def read_planes(path: Place, max_pixels: int = MAX_PIXELS, limits: Limits | None = None) -> NDArray[np.uint16]:
+    """All planes (N, H, W) of a file: its pages, the channels of one page, or those of an OME-Zarr image.
 
     Raises:
         ImageError: see `read_site`.
     """
-    if not path.name.lower().endswith(SUFFIXES):
-        raise ImageError(f"{path}: expected a TIFF file ({', '.join(SUFFIXES)})")
-    if not path.is_file():
-        raise ImageError(f"{path}: no such file")
+    limits = limits or Limits(max_pixels=max_pixels)
     try:
-        # OME metadata could send us to other files; pages and planes say all that we read
-        with tifffile.TiffFile(path, is_ome=False) as file:
-            _check_header(path, file, max_pixels)
-            return np.concatenate([_planes_first(series.asarray(), series.axes) for series in file.series])
+        if isinstance(path, Path) and ome_zarr.is_zarr(path):
+            return ome_zarr.planes(path, limits).astype(np.uint16, copy=False)
+        suffix = _known(path)
+        with opened(path) as file:
+            if suffix in tiff.SUFFIXES:
+                return tiff.planes(file, str(path), limits).astype(np.uint16, copy=False)
+            return compressed.planes(file.read(MAX_BYTES), str(path), limits).astype(np.uint16, copy=False)
     except ImageError:
         raise
     except Exception as cause:  # noqa: BLE001 - decoders raise a dozen kinds on damaged bytes
-        raise ImageError(f"{path}: cannot be read, damaged or not a TIFF file ({cause})") from cause
+        raise ImageError(f"{path}: cannot be read, damaged or not a {_kind(path)} file ({cause})") from cause
 
 
-def _check_header(path: Path, file: tifffile.TiffFile, max_pixels: int) -> None:
-    n_planes, shapes = 0, set()
-    for series in file.series:
-        sizes = dict(zip(series.axes, series.shape, strict=True))
-        if "X" not in sizes or "Y" not in sizes:
-            raise ImageError(f"{path}: axes {series.axes}, expected an image with X and Y")
-        n_pixels = sizes["Y"] * sizes["X"]
-        if n_pixels > max_pixels:
-            raise ImageError(f"{path}: {sizes['Y']} x {sizes['X']} pixels; at most {max_pixels:,} pixels are accepted")
-        if np.dtype(series.dtype) not in DTYPES:
-            raise ImageError(f"{path}: pixels are {series.dtype}, expected uint16 or uint8")
-        n_planes += int(np.prod(series.shape)) // max(1, n_pixels)
-        shapes.add((sizes["Y"], sizes["X"]))
-    if len(shapes) != 1:
-        sizes_seen = ", ".join(map(_size, sorted(shapes)))
-        raise ImageError(f"{path}: planes of {len(shapes)} sizes ({sizes_seen}), expected one")
-    if not 1 <= n_planes <= MAX_PLANES:
-        raise ImageError(f"{path}: {n_planes} planes, expected 1 to {MAX_PLANES}")
-    length = path.stat().st_size
-    for page in (page for series in file.series for page in series.pages):
-        if page is None:
-            raise ImageError(f"{path}: a page is missing")
-        ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
-        if not ends or max(ends) > length or min(page.databytecounts) == 0:
-            raise ImageError(f"{path}: truncated: the file has {length:,} bytes, its header announces "
-                             f"{max(ends, default=0):,}")
+def header_of(path: Place) -> Header:
+    """What a file announces; nothing is decoded.
+
+    Raises:
+        ImageError: missing, of an unknown kind, or its header is damaged.
+    """
+    try:
+        if isinstance(path, Path) and ome_zarr.is_zarr(path):
+            return ome_zarr.header(path)
+        suffix = _known(path)
+        with opened(path) as file:
+            if suffix in tiff.SUFFIXES:
+                return tiff.header(file, str(path))
+            return compressed.header(file.read(MAX_BYTES), str(path))
+    except ImageError:
+        raise
+    except Exception as cause:  # noqa: BLE001 - as above
+        raise ImageError(f"{path}: cannot be read, damaged or not a {_kind(path)} file ({cause})") from cause
 
 
-def _planes_first(pixels: NDArray[np.generic], axes: str) -> NDArray[np.uint16]:
-    """(..., Y, X) in any order of axes -> (N, H, W)."""
-    order = [i for i, axis in enumerate(axes) if axis not in "YX"] + [axes.index("Y"), axes.index("X")]
-    turned = np.transpose(pixels, order)
-    return turned.reshape(-1, *turned.shape[-2:]).astype(np.uint16, copy=False)
+def _known(path: Place) -> str:
+    suffix = suffix_of(path)
+    if suffix not in SUFFIXES:
+        raise ImageError(f"{path}: expected a TIFF file ({', '.join(tiff.SUFFIXES)}), one of "
+                         f"{', '.join(compressed.SUFFIXES)}, or an OME-Zarr image")
+    return suffix
+
+
+def _kind(path: Place) -> str:
+    suffix = suffix_of(path)
+    return "TIFF" if suffix in tiff.SUFFIXES else {".png": "PNG", ".jxl": "JPEG XL"}.get(suffix, "JPEG 2000")
 
 
 def _chosen(planes: NDArray[np.uint16], plane: Plane, channel: str, channels: Sequence[str]) -> NDArray[np.uint16]:
@@ -121,5 +123,22 @@ def _chosen(planes: NDArray[np.uint16], plane: Plane, channel: str, channels: Se
     return planes[plane.number]
 
 
-def _size(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
+def _require_range(site: NDArray[np.uint16], planes: Sequence[Plane], bits: int | None) -> None:
+    """No pixel is brighter than the declared bits can say: the declaration, or the file, is wrong."""
+    if bits is None or bits in (8, 16):
+        return
+    for plane, pixels in zip(planes, site, strict=True):
+        if (brightest := int(pixels.max())) >= 1 << bits:
+            raise ImageError(f"{plane.path}: its brightest pixel is {brightest:,}, beyond the {bits} bits that are "
+                             f"declared (at most {(1 << bits) - 1:,})")
+
+
+def _refuse_copies(site: NDArray[np.uint16], planes: Sequence[Plane], channels: Sequence[str]) -> None:
+    """Two stains never give the same pixels; a copied file does. Even pictures without any cell differ by noise."""
+    for second in range(1, len(site)):
+        for first in range(second):
+            sample = np.s_[::16, ::16]
+            if (np.array_equal(site[first][sample], site[second][sample]) and np.ptp(site[first]) > 0
+                    and np.array_equal(site[first], site[second])):
+                raise ImageError(f"{planes[second].path}: channel {channels[second]} is the picture of channel "
+                                 f"{channels[first]} once more ({planes[first].path})")

@@ -34,13 +34,17 @@ def kernel_blocks(molecule: Molecule) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=KEPT)
 def _blocks(smiles: str) -> NDArray[np.float32]:
-    mol = Chem.MolFromSmiles(smiles)
+    blocks = kernel_blocks_of(Chem.MolFromSmiles(smiles))
+    blocks.setflags(write=False)  # whoever asks again gets the same array
+    return blocks
+
+
+def kernel_blocks_of(mol: Chem.Mol) -> NDArray[np.float32]:
+    """`kernel_blocks` of a molecule that is parsed already."""
     counts = [generator.GetCountFingerprintAsNumPy(mol) for generator in _GENERATORS]
     values = np.array(_descriptors(mol), dtype=float)
     values[~np.isfinite(values)] = 0
-    blocks = np.concatenate([*counts, np.sign(values) * np.log1p(np.abs(values))]).astype(np.float32)
-    blocks.setflags(write=False)  # whoever asks again gets the same array
-    return blocks
+    return np.concatenate([*counts, np.sign(values) * np.log1p(np.abs(values))]).astype(np.float32)
 
 
 def _descriptors(mol: Chem.Mol) -> list[float]:

@@ -76,17 +76,23 @@ class Standardizer:
 
     def standardized(self, questions: Iterable[Question]) -> Iterator[Outcome]:
         """The molecule, or the error, of each question; in order, while few are held at once."""
-        return self._answers(questions, featurize=False)
+        return self._answers(questions, None)
 
-    def featurized(self, questions: Iterable[Question]) -> Iterator[Featurized | MoleculeError]:
-        """The molecule with its features, or the error, of each question; in order, while few are held at once."""
-        return self._answers(questions, featurize=True)
+    def featurized(self, questions: Iterable[Question],
+                   needs: frozenset[str]) -> Iterator[Featurized | MoleculeError]:
+        """The molecule with features, or the error, of each question; in order, while few are held at once.
 
-    def _answers(self, questions: Iterable[Question], featurize: bool) -> Iterator[Any]:
+        Args:
+            questions: of any number.
+            needs: what the encoder reads, see `molecule_features`.
+        """
+        return self._answers(questions, sorted(needs))
+
+    def _answers(self, questions: Iterable[Question], needs: list[str] | None) -> Iterator[Any]:
         stream, waiting = iter(questions), deque[Future[list[Any]]]()
         while True:
             while len(waiting) < 8 * self.n_workers and (batch := list(islice(stream, BATCH))):
-                waiting.append(self._threads.submit(self._ask, batch, featurize))
+                waiting.append(self._threads.submit(self._ask, batch, needs))
             if not waiting:
                 return
             yield from waiting.popleft().result()
@@ -94,13 +100,13 @@ class Standardizer:
     def _start_one(self) -> None:
         self._idle.put(_Worker(self._time_limit_s, self._stop))
 
-    def _ask(self, questions: Sequence[Question], featurize: bool) -> list[Any]:
+    def _ask(self, questions: Sequence[Question], needs: list[str] | None) -> list[Any]:
         for start in self._starting:
             if start.done():
                 start.result()  # raises where a process did not start
         worker = self._idle.get()
         try:
-            return worker.ask(questions, featurize)
+            return worker.ask(questions, needs)
         finally:
             self._idle.put(worker)
 
@@ -134,9 +140,9 @@ class _Worker:
         self.time_limit_s, self.stop = time_limit_s, stop
         self._start()
 
-    def ask(self, questions: Sequence[Question], featurize: bool) -> list[Any]:
+    def ask(self, questions: Sequence[Question], needs: list[str] | None) -> list[Any]:
         """The worker's answers; an error where it gave none in time. Empty when nobody waits any more."""
-        lines = [(json.dumps([form, text, featurize]) + "\n").encode() for text, form in questions]
+        lines = [(json.dumps([form, text, needs]) + "\n").encode() for text, form in questions]
         answers: list[Any] = []
         asked, waiting_bytes, since = 0, 0, time.monotonic()
         while len(answers) < len(questions) and not self.stop.is_set():

@@ -12,17 +12,17 @@ MEMORY_LIMIT_BYTES = 6_000_000_000
 READERS = {"smiles": standardize, "mol": standardize_mol_block}
 
 
-def answer(form: str, text: str, featurize: bool) -> dict[str, object]:
+def answer(form: str, text: str, needs: list[str] | None) -> dict[str, object]:
     """What standardisation gave, as values that JSON can hold.
 
     Args:
         form: `smiles`, or `mol` for a record of an SDF file.
         text: the SMILES or the record.
-        featurize: whether the encoders' features are wanted too.
+        needs: features that an encoder reads and that are wanted too, see `molecule_features`; None for none.
     """
     try:
         molecule = READERS[form](text)
-        features = to_json(molecule_features(molecule)) if featurize else None
+        features = None if needs is None else to_json(molecule_features(molecule, frozenset(needs)))
     except MoleculeError as problem:
         return {"error": str(problem)}
     except MemoryError:

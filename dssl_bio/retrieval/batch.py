@@ -10,6 +10,7 @@ import pandas as pd
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.chem.standardize_many import Featurized, Question, Standardizer
 from dssl_bio.errors import MoleculeError
+from dssl_bio.learning.model import molecule_needs
 from dssl_bio.learning.query import shared_of
 from dssl_bio.retrieval.queries import Query
 from dssl_bio.retrieval.search import Searcher
@@ -42,12 +43,12 @@ def retrieve(searcher: Searcher, queries: Iterable[Query], pool: Standardizer,
         top_k: hits of each query, at most.
     """
     size = max(1, min(CHUNK, MAX_ROWS_OF_A_CHUNK // top_k))
-    answered = _answered(queries, pool)
+    answered = _answered(queries, pool, molecule_needs(searcher.bundle.run.config))
     while chunk := list(islice(answered, size)):
         yield _rows(searcher, chunk, top_k)
 
 
-def _answered(queries: Iterable[Query], pool: Standardizer) -> Iterator[Asked]:
+def _answered(queries: Iterable[Query], pool: Standardizer, needs: frozenset[str]) -> Iterator[Asked]:
     waiting: deque[Query] = deque()
 
     def questions() -> Iterator[Question]:
@@ -55,7 +56,7 @@ def _answered(queries: Iterable[Query], pool: Standardizer) -> Iterator[Asked]:
             waiting.append(query)
             yield query.question or Question("")  # keeps its place; the answer is not used
 
-    for outcome in pool.featurized(questions()):
+    for outcome in pool.featurized(questions(), needs):
         query = waiting.popleft()
         yield query, outcome if query.question is not None else MoleculeError(query.problem)
 

@@ -54,15 +54,17 @@ def test_a_pool_answers_in_order_and_with_the_features_that_the_library_computes
     from dssl_bio.chem.standardize_many import Question, Standardizer
 
     texts = [f"{'C' * (1 + i % 40)}O" for i in range(300)]
-    with Standardizer(2) as pool:
-        first = list(pool.featurized(map(Question, texts)))
-        again = list(pool.standardized(map(Question, reversed(texts))))
-    assert [item.molecule for item in first] == [standardize(text) for text in texts] == again[::-1]
-    for item in first[:40]:
-        expected = molecule_features(item.molecule)
-        for got, wanted in zip((*item.features.graph, *item.features[1:]), (*expected.graph, *expected[1:]),
-                               strict=True):
-            assert (got == wanted).all() and got.shape == wanted.shape
+    for needs in (frozenset({"graph", "fingerprint"}), frozenset({"kernels"})):
+        with Standardizer(2) as pool:
+            first = list(pool.featurized(map(Question, texts), needs))
+            again = list(pool.standardized(map(Question, reversed(texts))))
+        assert [item.molecule for item in first] == [standardize(text) for text in texts] == again[::-1]
+        for item in first[:40]:
+            expected = molecule_features(item.molecule, needs)
+            assert (item.features.graph is None) == ("graph" not in needs)
+            for got, wanted in zip((*(item.features.graph or ()), item.features.vector),
+                                   (*(expected.graph or ()), expected.vector), strict=True):
+                assert (got == wanted).all() and got.shape == wanted.shape
 
 
 def test_a_pool_reads_no_more_questions_than_it_can_hold():

@@ -5,24 +5,23 @@ from torch import Tensor, nn
 
 from dssl_bio.learning.inputs import MoleculeBatch
 
-GATHERED = 8_000_000
-"""Numbers held at a time while similarities are computed."""
-
 
 def min_max_tanimoto(a: Tensor, b: Tensor) -> Tensor:
     """Min-max Tanimoto similarity of count fingerprints: sum min(a, b) / sum max(a, b), (N, M); 0 where both are empty.
 
-    A molecule sets some fifty of thousands of bits and min(0, b) = 0, so only the bits set in `a` are looked at;
+    Counts are whole numbers, so min(a, b) is the number of levels t = 1, 2, ... that both reach, and its sum over bits
+    a product of matrices of zeros and ones for each level; few bits reach more than the first levels.
     sum max(a, b) = sum a + sum b - sum min(a, b).
     """
-    totals, columns = a.sum(1)[:, None] + b.sum(1)[None, :], b.T.contiguous()
-    n_set = int((a > 0).sum(1).max()) if len(a) else 0
-    if n_set == 0:
-        return torch.zeros_like(totals)
-    counts, bits = a.topk(n_set, dim=1)
-    step = max(1, GATHERED // (n_set * len(b)))
-    shared = torch.cat([torch.minimum(columns[which], count[:, :, None]).sum(1)
-                        for which, count in zip(bits.split(step), counts.split(step), strict=True)])
+    totals = a.sum(1)[:, None] + b.sum(1)[None, :]
+    shared = torch.zeros_like(totals)
+    if not shared.numel():
+        return shared
+    highest, level = torch.minimum(a.amax(0), b.amax(0)), 1
+    while (reached := highest >= level).any():
+        a, b, highest = a[:, reached], b[:, reached], highest[reached]
+        shared += (a >= level).to(totals.dtype) @ (b >= level).to(totals.dtype).T
+        level += 1
     return shared / (totals - shared).clamp_min(1e-12)
 
 

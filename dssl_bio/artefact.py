@@ -20,13 +20,15 @@ from typing import Any, Literal
 from dssl_bio import __version__
 from dssl_bio.errors import BundleError, DsslBioError, EvaluationError, RunError, ScreenError
 
-Kind = Literal["screen", "run", "bundle", "evaluation", "benchmark"]
+Kind = Literal["screen", "run", "bundle", "decoder", "evaluation", "benchmark"]
 
-SCHEMA_VERSION: dict[Kind, int] = {"screen": 1, "run": 1, "bundle": 1, "evaluation": 1, "benchmark": 1}
+SCHEMA_VERSION: dict[Kind, int] = {"screen": 1, "run": 1, "bundle": 1, "decoder": 1, "evaluation": 1, "benchmark": 1}
 MAKER: dict[Kind, str] = {"screen": "dssl-bio ingest", "run": "dssl-bio train", "bundle": "dssl-bio index",
-                          "evaluation": "dssl-bio evaluate", "benchmark": "dssl-bio benchmark"}
+                          "decoder": "dssl-bio decode", "evaluation": "dssl-bio evaluate",
+                          "benchmark": "dssl-bio benchmark"}
 ERROR: dict[Kind, type[DsslBioError]] = {"screen": ScreenError, "run": RunError, "bundle": BundleError,
-                                         "evaluation": EvaluationError, "benchmark": EvaluationError}
+                                         "decoder": BundleError, "evaluation": EvaluationError,
+                                         "benchmark": EvaluationError}
 
 _PACKAGES = ("torch", "torch-geometric", "rdkit", "numpy", "pandas", "scikit-learn", "scikit-image")
 

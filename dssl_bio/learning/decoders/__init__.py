@@ -1,0 +1,1 @@
+"""Decoders: from a shared and a specific representation back to features and to pictures."""

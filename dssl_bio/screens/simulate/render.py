@@ -64,10 +64,19 @@ NO_EFFECT = Effect()
 
 @dataclass(frozen=True)
 class RenderedSite:
-    """Counts (5, H, W) in CHANNELS order, and how many cells have their centre in the field."""
+    """A picture and what is known of it.
+
+    Attributes:
+        pixels: counts (5, H, W) in CHANNELS order.
+        n_cells: cells with their centre in the field.
+        cells: (H, W) number of each pixel's cell, from 1; 0 is background.
+        nuclei: likewise, in the nuclei of that cell.
+    """
 
     pixels: NDArray[np.uint16]
     n_cells: int
+    cells: NDArray[np.uint16]
+    nuclei: NDArray[np.uint16]
 
 
 def render(site: SiteState, effect: Effect) -> RenderedSite:
@@ -75,5 +84,6 @@ def render(site: SiteState, effect: Effect) -> RenderedSite:
     for_cells, for_textures, for_noise = (np.random.default_rng([*site.seed, part]) for part in range(3))
     cells = seed_cells(site.size_px * site.pixel_size_um, site.cells_per_mm2, for_cells)
     textures = Textures(site.size_px, site.pixel_size_um, for_textures)
-    light, n_cells = fluorescence(cells, effect.morphology, effect.strength, textures)
-    return RenderedSite(record(light, site.exposure, site.pixel_size_um, for_noise), n_cells)
+    seen = fluorescence(cells, effect.morphology, effect.strength, textures)
+    pixels = record(seen.light, site.exposure, site.pixel_size_um, for_noise)
+    return RenderedSite(pixels, seen.n_cells, seen.cells, seen.nuclei)

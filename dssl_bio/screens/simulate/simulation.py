@@ -19,12 +19,20 @@ from dssl_bio.screens.simulate.mechanisms import MECHANISMS
 from dssl_bio.screens.simulate.molecules import draw_molecules, truth_of_molecules
 from dssl_bio.screens.simulate.plates import Well, draw_wells
 from dssl_bio.screens.simulate.render import render
-from dssl_bio.screens.simulate.tables import MANIFEST, file_name, table_of_sites, truth_of_wells
+from dssl_bio.screens.simulate.tables import (
+    MANIFEST,
+    file_name,
+    mask_name,
+    table_of_masks,
+    table_of_sites,
+    truth_of_wells,
+)
 from dssl_bio.vocabulary import CHANNELS
 
 RECORD = "simulation.json"
 SCHEMA_VERSION = 1
 WELLS_PER_TASK = 8
+MASKS = Path("truth/masks")
 
 
 def simulate_screen(out: Path, config: SimulationConfig | None = None, *, n_workers: int | None = None,
@@ -53,9 +61,10 @@ def simulate_screen(out: Path, config: SimulationConfig | None = None, *, n_work
     with written_whole(out) as folder:
         for plate in {well.plate.name for well in wells}:
             (folder / "images" / plate).mkdir(parents=True)
-        n_cells = list(_pictures(config, wells, folder / "images", n_workers or os.cpu_count() or 1, progress))
+            (folder / MASKS / plate).mkdir(parents=True)
+        n_cells = list(_pictures(config, wells, folder, n_workers or os.cpu_count() or 1, progress))
         table_of_sites(config, wells).to_csv(folder / "sites.csv", index=False)
-        (folder / "truth").mkdir()
+        table_of_masks(config, wells).to_csv(folder / MASKS.with_suffix(".csv"), index=False)
         truth_of_wells(wells, n_cells).to_parquet(folder / "truth" / "wells.parquet", index=False)
         truth_of_molecules(molecules).to_parquet(folder / "truth" / "molecules.parquet", index=False)
         (folder / "manifest.toml").write_text(_manifest(config), encoding="utf-8")
@@ -68,9 +77,9 @@ def simulate_screen(out: Path, config: SimulationConfig | None = None, *, n_work
 
 
 def disk_needed(config: SimulationConfig, n_wells: int) -> int:
-    """Upper estimate in bytes: noise hardly compresses, and a file takes whole blocks."""
-    per_plane = config.site_px**2 * 2 + 4096
-    return n_wells * config.sites_per_well * len(CHANNELS) * per_plane
+    """Upper estimate in bytes: noise hardly compresses, masks shrink to a tenth, and a file takes whole blocks."""
+    per_plane, per_mask = config.site_px**2 * 2 + 4096, config.site_px**2 // 5 + 4096
+    return n_wells * config.sites_per_well * (len(CHANNELS) * per_plane + 2 * per_mask)
 
 
 def _pictures(config: SimulationConfig, wells: list[Well], folder: Path, n_workers: int,
@@ -110,7 +119,9 @@ def _write_wells(config: SimulationConfig, folder: Path, wells: list[Well]) -> l
 def _write_site(config: SimulationConfig, folder: Path, well: Well, site: int) -> int:
     rendered = render(well.site(config, site), well.effect())
     for channel, plane in zip(CHANNELS, rendered.pixels, strict=True):
-        write_plane(folder / file_name(well, site, channel), plane, config.pixel_size_um)
+        write_plane(folder / "images" / file_name(well, site, channel), plane, config.pixel_size_um)
+    for target, mask in (("nuclei", rendered.nuclei), ("cells", rendered.cells)):
+        write_plane(folder / MASKS / mask_name(well, site, target), mask, config.pixel_size_um)
     return rendered.n_cells
 
 

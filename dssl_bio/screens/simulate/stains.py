@@ -1,5 +1,7 @@
 """What the five stains show of treated cells, as fluorescence without optics or noise."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +17,25 @@ PixelState = dict[str, Floats]
 SHARPNESS_UM = 0.8
 
 
-def fluorescence(cells: Cells, full: Morphology, strength: float, textures: Textures) -> tuple[Floats, int]:
-    """Fluorescence (5, H, W) in CHANNELS order, about 1 where a stain is bright, and how many cells are left.
+@dataclass(frozen=True)
+class Stained:
+    """What is seen of treated cells.
+
+    Attributes:
+        light: fluorescence (5, H, W) in CHANNELS order, about 1 where a stain is bright.
+        n_cells: cells with their centre in the field.
+        cells: (H, W) number of the cell that a pixel lies in, from 1; 0 outside of all outlines.
+        nuclei: likewise, where it lies in a nucleus of that cell.
+    """
+
+    light: Floats
+    n_cells: int
+    cells: NDArray[np.uint16]
+    nuclei: NDArray[np.uint16]
+
+
+def fluorescence(cells: Cells, full: Morphology, strength: float, textures: Textures) -> Stained:
+    """Cells under an effect, without optics or noise.
 
     Args:
         cells: as seeded, from the well's own seed.
@@ -29,7 +48,8 @@ def fluorescence(cells: Cells, full: Morphology, strength: float, textures: Text
     keep = cells.loss_chance >= state["cell_loss"]
     cells, state = cells.chosen(keep), {name: values[keep] for name, values in state.items()}
     if not len(cells):
-        return np.zeros((len(CHANNELS), size, size), np.float32), 0
+        empty = np.zeros((size, size), np.uint16)
+        return Stained(np.zeros((len(CHANNELS), size, size), np.float32), 0, empty, empty)
     dying = cells.death_chance < state["pyknotic"]
     mitotic = (cells.mitosis_chance < state["mitotic"]) & ~dying
     multinucleated = (cells.nuclei_chance < state["multinucleated"]) & ~dying & ~mitotic
@@ -37,7 +57,9 @@ def fluorescence(cells: Cells, full: Morphology, strength: float, textures: Text
     shapes = draw_shapes(cells, state, mitotic, multinucleated, size, textures.pixel_size_um)
     field_um = size * textures.pixel_size_um
     seen = ((cells.centre_um >= 0) & (cells.centre_um < field_um)).all(axis=1)
-    return _stain(cells, state, shapes, textures), int(seen.sum())
+    inside = np.where(shapes.depth > 0, shapes.cell + 1, 0).astype(np.uint16)
+    nuclei = np.where(shapes.nucleus_depth > 0, inside, 0).astype(np.uint16)
+    return Stained(_stain(cells, state, shapes, textures), int(seen.sum()), inside, nuclei)
 
 
 def _divide_or_die(state: Values, mitotic: NDArray[np.bool_], dying: NDArray[np.bool_]) -> None:

@@ -24,6 +24,8 @@ from dssl_bio.vocabulary import (
     WELL,
 )
 
+MASK_COLUMNS = {"nuclei": "FileName_NucleiMask", "cells": "FileName_CellsMask"}
+
 MANIFEST = """# A simulated screen, written by `dssl-bio simulate`: no cell and no molecule was ever measured.
 name = "sim"
 title = "Simulated Cell Painting screen: {n_molecules} molecules, {n_mechanisms} mechanisms"
@@ -51,6 +53,18 @@ pixel_size_um = {pixel_size_um}
 def file_name(well: Well, site: int, channel: str) -> str:
     """Place of a plane below images/."""
     return f"{well.plate.name}/{well.name}_s{site + 1}_{channel}.tif"
+
+
+def mask_name(well: Well, site: int, target: str) -> str:
+    """Place of a true mask below truth/masks/."""
+    return f"{well.plate.name}/{well.name}_s{site + 1}_{target}.tif"
+
+
+def table_of_masks(config: SimulationConfig, wells: Sequence[Well]) -> pd.DataFrame:
+    """One row a site: where its true nuclei and cells lie, below truth/masks/."""
+    return pd.DataFrame([{PLATE: well.plate.name, WELL: well.name, SITE: site + 1,
+                          **{column: mask_name(well, site, target) for target, column in MASK_COLUMNS.items()}}
+                         for well in wells for site in range(config.sites_per_well)])
 
 
 def table_of_sites(config: SimulationConfig, wells: Sequence[Well]) -> pd.DataFrame:

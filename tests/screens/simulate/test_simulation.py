@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from dssl_bio.errors import DsslBioError
 from dssl_bio.imaging.read import Plane, read_site
@@ -40,7 +41,7 @@ def test_files_do_not_depend_on_the_number_of_processes(screen, tmp_path):
 def test_another_seed_is_another_screen(screen, tmp_path):
     simulation.simulate_screen(tmp_path / "other", CONFIG.model_copy(update={"seed": 5}), n_workers=1)
     ours, theirs = _checksums(screen), _checksums(tmp_path / "other")
-    images = [name for name in ours if name.endswith(".tif")]
+    images = [name for name in ours if name.startswith("images/")]
     assert not any(ours[name] == theirs.get(name) for name in images)
 
 
@@ -67,6 +68,22 @@ def test_the_truth_is_named_nowhere_outside_its_folder(screen):
     for name in ("manifest.toml", "sites.csv"):
         text = (screen / name).read_text()
         assert "truth" not in text and "Shared_" not in text and "Specific_" not in text
+
+
+def test_true_masks_lie_under_the_stains_they_outline(screen):
+    sites, masks = pd.read_csv(screen / "sites.csv"), pd.read_csv(screen / "truth" / "masks.csv")
+    assert masks[["Metadata_Plate", "Metadata_Well", "Metadata_Site"]].equals(
+        sites[["Metadata_Plate", "Metadata_Well", "Metadata_Site"]])
+    inside, outside = [], []
+    for number in range(12):
+        nuclei, cells = (tifffile.imread(screen / "truth" / "masks" / masks[column][number])
+                         for column in ("FileName_NucleiMask", "FileName_CellsMask"))
+        assert not (nuclei[nuclei > 0] != cells[nuclei > 0]).any()
+        for channel, mask in (("DNA", nuclei), ("ER", cells)):
+            picture = tifffile.imread(screen / "images" / sites[f"FileName_{channel}"][number]).astype(float)
+            inside.append(picture[mask > 0].mean() if mask.any() else np.nan)
+            outside.append(picture[mask == 0].mean() if (mask == 0).any() else np.nan)
+    assert np.nanmean(np.array(inside) / np.array(outside)) > 2
 
 
 def test_truth_has_a_row_for_every_well_and_molecule(screen):

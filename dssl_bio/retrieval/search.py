@@ -11,8 +11,8 @@ from dssl_bio.retrieval.index import PhenotypeIndex
 from dssl_bio.retrieval.significance import GRID
 from dssl_bio.vocabulary import DOSE_UM, MOLECULE_ID
 
-QUERIES_AT_ONCE = 64
-SCORES_AT_ONCE = 20_000_000
+QUERIES_AT_ONCE = 256
+SCORES_AT_ONCE = 26_000_000
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,11 @@ class Searcher:
         whole = len(self.gallery) == len(bundle.entries)
         self._duplicates = _Duplicates.of(bundle.entries.iloc[self.gallery])
         self._index = bundle.index if whole else PhenotypeIndex(bundle.vectors.shared[self.gallery], bundle.run.id)
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """Shared vectors of the gallery, in its order; never copied for a query."""
+        return self._index.vectors
 
     def hits(self, queries: NDArray[np.float32], top_k: int = 10) -> list[list[Hit]]:
         """Best entries of each shared vector (Q, D)."""

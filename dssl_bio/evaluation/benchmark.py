@@ -15,19 +15,19 @@ from safetensors.numpy import load_file, save_file
 from dssl_bio.artefact import written_whole
 from dssl_bio.config import checked
 from dssl_bio.errors import DsslBioError, EvaluationError
-from dssl_bio.evaluation.activity import activity_of
 from dssl_bio.evaluation.catalogue import checked_methods, made, method_class
 from dssl_bio.evaluation.division import Division, divide
-from dssl_bio.evaluation.features import well_profiles
 from dssl_bio.evaluation.folds import FOLD, split_of_fold
 from dssl_bio.evaluation.heldout import DIRECTIONS
 from dssl_bio.evaluation.learned import DisentangledRun, TrainedMethod, TrainingContext
 from dssl_bio.evaluation.methods import Vectors
 from dssl_bio.evaluation.truth import true_activity
+from dssl_bio.learning.activity import activity_of
 from dssl_bio.learning.choice import AUTO
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.phenotypes import modalities, phenotypes_of
 from dssl_bio.learning.representation import unit_rows
+from dssl_bio.learning.well_profiles import well_profiles
 from dssl_bio.screens.entries import EntryMode
 from dssl_bio.screens.screen import Screen
 from dssl_bio.studies.jobs import Job, Report, run_jobs, silent

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.errors import DsslBioError
-from dssl_bio.evaluation.activity import known_activity
+from dssl_bio.learning.activity import known_activity
 from dssl_bio.screens.entries import ENTRY_KEY, EntryMode, entries_of
 from dssl_bio.screens.expressions import parse
 from dssl_bio.screens.screen import Screen

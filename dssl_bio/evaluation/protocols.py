@@ -21,13 +21,13 @@ from dssl_bio.evaluation.baselines import (
 )
 from dssl_bio.evaluation.ceiling import replicate_ceiling
 from dssl_bio.evaluation.division import Division, divide
-from dssl_bio.evaluation.features import well_profiles
 from dssl_bio.evaluation.heldout import mechanism_table, ranks_table
 from dssl_bio.evaluation.methods import Method, Vectors, retrievals
 from dssl_bio.evaluation.truth import probe_truth, true_activity
 from dssl_bio.learning.phenotypes import Phenotypes
 from dssl_bio.learning.representation import SharedSpecific
 from dssl_bio.learning.run import Run
+from dssl_bio.learning.well_profiles import well_profiles
 from dssl_bio.screens.entries import EntryMode
 from dssl_bio.screens.screen import Screen
 from dssl_bio.vocabulary import MOLECULE_ID, PLATE

@@ -65,6 +65,7 @@ class GineConfig(Config):
 
     hidden: int = Field(128, ge=8)
     layers: int = Field(4, ge=1)
+    freeze: bool = Field(False, description="keep the weights that `start` gave")
 
 
 class KernelConfig(Config):
@@ -76,8 +77,28 @@ class KernelConfig(Config):
 
 
 class ProfileConfig(Config):
-    """Reduction and sizes of the profile encoder."""
+    """Reduction and sizes of the profile encoder.
 
+    Attributes:
+        transform: before anything else; signed_log is sign(x) log(1 + |x|).
+        scaling: by the standard deviation, or by the median absolute deviation (robust), of training wells.
+        max_correlation: of two features that correlate more than this, one is left out; 1 keeps all.
+        sphere: make directions small in which the negative controls vary.
+        sphere_shrinkage: share of the mean variance in the controls' covariance.
+        components: principal components of training wells.
+        whitening: 0 leaves their variances, 1 makes them equal.
+        mixing: concentration of the Dirichlet distribution by which step 1 mixes the wells of a molecule at one dose;
+            0 takes single wells.
+        hidden: width of the hidden layers.
+        layers: number of hidden layers.
+    """
+
+    transform: Literal["none", "signed_log"] = "none"
+    scaling: Literal["standard", "robust"] = "standard"
+    max_correlation: float = Field(1.0, gt=0, le=1)
+    sphere: bool = False
+    sphere_shrinkage: float = Field(0.1, ge=0, le=1)
+    mixing: float = Field(0.0, ge=0)
     components: int = Field(80, ge=1)
     whitening: float = Field(0.5, ge=0, le=1)
     hidden: int = Field(256, ge=8)
@@ -98,7 +119,11 @@ class TrainConfig(Config):
     seed: int = Field(0, ge=0)
     modality: str = Field("auto", description="`images` or a profile modality of the screen; auto takes images first")
     train_where: str | None = Field(None, description="filter expression: wells used in training and validation")
+    start: str | None = Field(None, description="a run, such as `pretrain` writes, whose networks training starts from")
     molecule_encoder: MoleculeEncoder = "auto"
+    dose: bool = Field(False, description="dose as an input of the molecule side; half of training is told none")
+    inactive_weight: float = Field(1.0, ge=0, le=1, description="in step 1, of wells of molecules that look inactive")
+    plate_negatives: float = Field(0.0, ge=0, description="in step 1, extra weight of negatives on the own plate")
     shared_dim: int = Field(128, ge=2)
     specific_dim: int = Field(64, ge=2)
     members: int = Field(1, ge=1, description="heads of the shared encoders, an ensemble in one model")
@@ -119,6 +144,8 @@ class TrainConfig(Config):
     def _feasible(self) -> "TrainConfig":
         if self.step_1.epochs == self.step_2.epochs == 0:
             raise ValueError("nothing to train: step_1.epochs and step_2.epochs are both 0")
+        if self.gine.freeze and self.start is None:
+            raise ValueError("gine.freeze keeps the weights of a run, and start names none")
         n_parts = self.members + (self.ridge > 0)
         if self.shared_dim % n_parts:
             raise ValueError(f"shared_dim {self.shared_dim} cannot be divided among {n_parts} members")

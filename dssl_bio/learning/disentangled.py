@@ -70,8 +70,26 @@ class LossParts:
         return cls(torch.stack(list(terms.values())).sum(), terms)
 
 
+@dataclass(frozen=True)
+class PairWeights:
+    """What a minibatch's pairs count for in step 1; see `infonce`.
+
+    Attributes:
+        rows: (N,) weight of each pair.
+        negatives: (N, N) weight of each row as another's negative.
+    """
+
+    rows: Tensor | None = None
+    negatives: Tensor | None = None
+
+    def to(self, device: torch.device) -> "PairWeights":
+        """The same on another device."""
+        return PairWeights(*(None if one is None else one.to(device) for one in (self.rows, self.negatives)))
+
+
 def shared_loss(raw_1: Tensor, raw_2: Tensor, objective: SharedObjective, groups: Tensor | None = None,
-                generator: torch.Generator | None = None, kappas: tuple[Tensor, Tensor] | None = None) -> LossParts:
+                generator: torch.Generator | None = None, kappas: tuple[Tensor, Tensor] | None = None,
+                weights: PairWeights | None = None) -> LossParts:
     """Step 1 from the outputs e of the two shared encoders: L = NCE(z1, z2) + beta * D(mu1, mu2).
 
     mu = e / |e|; z ~ vMF(mu, kappa), reparameterised; NCE is the symmetric InfoNCE at the temperature, and ln N - NCE
@@ -85,6 +103,7 @@ def shared_loss(raw_1: Tensor, raw_2: Tensor, objective: SharedObjective, groups
         groups: (N,) equal for rows of the same perturbation, which are never each other's negatives.
         generator: source of the posterior's randomness.
         kappas: learned concentrations of the two posteriors, each () or (N,), in place of the objective's fixed one.
+        weights: of pairs and negatives in the contrast; the divergence is the mean of all.
 
     Raises:
         ValueError: shapes differ, fewer than two rows, or learned kappas together with the authors' units.
@@ -96,7 +115,8 @@ def shared_loss(raw_1: Tensor, raw_2: Tensor, objective: SharedObjective, groups
     codes = means
     if objective.posterior == "vmf":  # both modalities in one call: the sampler's cost is in its number of rounds
         codes = sample_vmf(means, objective.kappa if kappas is None else _each_row(kappas, n), generator)
-    contrast = infonce(codes[:n], codes[n:], objective.temperature, groups)
+    weights = weights or PairWeights()
+    contrast = infonce(codes[:n], codes[n:], objective.temperature, groups, weights.rows, weights.negatives)
     divergence = _divergence(means[:n], means[n:], objective, kappas)
     return LossParts.of(infonce=contrast, divergence=objective.beta * divergence)
 
@@ -197,10 +217,11 @@ class DisentangledModel(nn.Module):
         return self.view(modality, inputs, unit=True).specific
 
     def step_1(self, input_1: Any, input_2: Any, groups: Tensor | None = None,
-               generator: torch.Generator | None = None, kappas: tuple[Tensor, Tensor] | None = None) -> LossParts:
+               generator: torch.Generator | None = None, kappas: tuple[Tensor, Tensor] | None = None,
+               weights: PairWeights | None = None) -> LossParts:
         """Loss of the shared encoders on a minibatch of pairs."""
         raw_1, raw_2 = (encoder(x) for encoder, x in zip(self.shared_encoders, (input_1, input_2), strict=True))
-        return shared_loss(raw_1, raw_2, self.shared_objective, groups, generator, kappas)
+        return shared_loss(raw_1, raw_2, self.shared_objective, groups, generator, kappas, weights)
 
     def step_2(self, views_1: tuple[Any, Any], views_2: tuple[Any, Any],
                groups: tuple[Tensor | None, Tensor | None] = (None, None)) -> LossParts:

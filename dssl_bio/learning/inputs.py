@@ -16,15 +16,22 @@ from dssl_bio.chem.standardize import Molecule
 
 @dataclass(frozen=True)
 class MoleculeBatch:
-    """N molecules: as one big graph, as count fingerprints (N, bits) or the blocks of several kernels, or both."""
+    """N molecules: as one big graph, as count fingerprints (N, bits) or the blocks of several kernels, or both.
+
+    Attributes:
+        graph: of all molecules.
+        fingerprint: (N, bits), or what an encoder made of it before.
+        log_dose: (N,) log10 of the dose in uM, NaN where it is not known; None where no dose is known.
+    """
 
     graph: Batch | None
     fingerprint: Tensor | None
+    log_dose: Tensor | None = None
 
     def to(self, device: torch.device) -> "MoleculeBatch":
         """The same on another device."""
-        return MoleculeBatch(None if self.graph is None else self.graph.to(device),
-                             None if self.fingerprint is None else self.fingerprint.to(device))
+        parts = (self.graph, self.fingerprint, self.log_dose)
+        return MoleculeBatch(*(None if part is None else part.to(device) for part in parts))
 
     def __len__(self) -> int:
         if self.fingerprint is not None:
@@ -57,8 +64,8 @@ class MoleculeInputs:
             return len(self.fingerprints)
         return len(self.graphs or [])
 
-    def batch(self, rows: Sequence[int]) -> MoleculeBatch:
-        """A minibatch of some molecules, in the order asked for."""
+    def batch(self, rows: Sequence[int], log_dose: Tensor | None = None) -> MoleculeBatch:
+        """A minibatch of some molecules, in the order asked for, at some doses (see `MoleculeBatch`)."""
         graph = None if self.graphs is None else Batch.from_data_list([self.graphs[row] for row in rows])
         fingerprint = None if self.fingerprints is None else self.fingerprints[list(rows)]
-        return MoleculeBatch(graph, fingerprint)
+        return MoleculeBatch(graph, fingerprint, log_dose)

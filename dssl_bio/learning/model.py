@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from dssl_bio.chem.fingerprints import FINGERPRINT_BITS
 from dssl_bio.errors import RunError
 from dssl_bio.learning.config import TrainConfig
-from dssl_bio.learning.disentangled import DisentangledModel, LossParts, shared_loss
+from dssl_bio.learning.disentangled import DisentangledModel, LossParts, PairWeights, shared_loss
 from dssl_bio.learning.encoders.encoder import Encoder
+from dssl_bio.learning.encoders.molecule_dose import DoseTrunk
 from dssl_bio.learning.encoders.molecule_gnn import GineTrunk
 from dssl_bio.learning.encoders.molecule_hybrid import HybridTrunk
 from dssl_bio.learning.encoders.molecule_kernel import KernelTrunk
@@ -34,6 +35,7 @@ class ScreenFacts:
         features: names of the profile's features, in the model's order; empty for images.
         channels: names of the image channels; empty for profiles.
         pixel_size_um: of the tiles; 0 for profiles.
+        doses_um: smallest and largest dose of the training wells, where dose is an input; () otherwise.
     """
 
     modality: str
@@ -43,6 +45,7 @@ class ScreenFacts:
     features: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     pixel_size_um: float = 0.0
+    doses_um: tuple[float, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -51,7 +54,8 @@ class ScreenFacts:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "ScreenFacts":
         """The reverse of `as_json`."""
-        return cls(**{**values, "features": tuple(values["features"]), "channels": tuple(values["channels"])})
+        listed = {name: tuple(values.get(name, ())) for name in ("features", "channels", "doses_um")}
+        return cls(**{**values, **listed})
 
 
 class EnsembleModel(DisentangledModel):
@@ -61,7 +65,8 @@ class EnsembleModel(DisentangledModel):
     ridge = 0.0
 
     def step_1(self, input_1: Any, input_2: Any, groups: Tensor | None = None,
-               generator: torch.Generator | None = None, kappas: tuple[Tensor, Tensor] | None = None) -> LossParts:
+               generator: torch.Generator | None = None, kappas: tuple[Tensor, Tensor] | None = None,
+               weights: PairWeights | None = None) -> LossParts:
         """Mean of the members' losses: InfoNCE, and beta times the divergence of the members' posteriors.
 
         A ridge member is the last part of both codes; nothing of it is learned, and it has no loss.
@@ -69,7 +74,7 @@ class EnsembleModel(DisentangledModel):
         n_parts = self.members + int(self.ridge > 0)
         raw = [encoder(x).chunk(n_parts, dim=1)[:self.members]
                for encoder, x in zip(self.shared_encoders, (input_1, input_2), strict=True)]
-        parts = [shared_loss(one, two, self.shared_objective, groups, generator, kappas)
+        parts = [shared_loss(one, two, self.shared_objective, groups, generator, kappas, weights)
                  for one, two in zip(*raw, strict=True)]
         return LossParts.of(**{name: torch.stack([part.terms[name] for part in parts]).mean()
                                for name in parts[0].terms})
@@ -115,6 +120,11 @@ def molecule_needs(config: TrainConfig) -> frozenset[str]:
 
 
 def _molecule_trunk(config: TrainConfig, facts: ScreenFacts) -> nn.Module:
+    trunk = _structure_trunk(config, facts)
+    return DoseTrunk(trunk, facts.doses_um[0], facts.doses_um[1]) if config.dose else trunk
+
+
+def _structure_trunk(config: TrainConfig, facts: ScreenFacts) -> nn.Module:
     if config.molecule_encoder == "kernels":
         return KernelsTrunk(facts.n_landmarks, facts.n_kernel_components, config.dropout)
     gnn = GineTrunk(config.gine.hidden, config.gine.layers, config.dropout / 2)
@@ -127,5 +137,5 @@ def _molecule_trunk(config: TrainConfig, facts: ScreenFacts) -> nn.Module:
 def _phenotype_trunk(config: TrainConfig, facts: ScreenFacts) -> nn.Module:
     if facts.modality == "images":
         return CnnTrunk(len(facts.channels), config.image.width, config.image.blocks)
-    scaler = ProfileScaler(len(facts.features), facts.n_profile_components)
+    scaler = ProfileScaler(len(facts.features), facts.n_profile_components, config.profile.transform)
     return MlpTrunk(scaler, config.profile.hidden, config.profile.layers, config.dropout)

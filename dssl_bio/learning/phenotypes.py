@@ -1,6 +1,6 @@
 """Phenotypes of a screen as the encoders read them: profiles, or tiles of sites; one class each, one interface."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -64,6 +64,23 @@ class ProfilePhenotypes:
     def sample(self, rows: Rows, generator: np.random.Generator) -> Tensor:
         """Profiles (N, F) of some wells."""
         return self.read(rows)
+
+    def mixture(self, members: Sequence[Rows], concentration: float, generator: np.random.Generator) -> Tensor:
+        """A random mixture of each group's wells, (N, F): weights of a symmetric Dirichlet distribution.
+
+        As InfoCORE augments profiles (Wang et al. 2024, ICLR; 0.8 for Cell Painting, 0.5 for expression).
+
+        Args:
+            members: wells of each of N groups.
+            concentration: towards 0 single wells, towards infinity their mean.
+            generator: draws the weights.
+        """
+        sizes = np.array([len(rows) for rows in members])
+        owner = np.repeat(np.arange(len(members)), sizes)
+        drawn = np.maximum(generator.gamma(concentration, size=len(owner)), 1e-12)
+        weight = torch.from_numpy((drawn / np.bincount(owner, drawn)[owner]).astype(np.float32))
+        profiles = self.read(np.concatenate(members)) * weight[:, None]
+        return torch.zeros(len(members), profiles.shape[1]).index_add_(0, torch.from_numpy(owner), profiles)
 
     def view(self, inputs: Tensor) -> Tensor:
         """Profiles with noise and dropped features."""

@@ -1,6 +1,7 @@
 """A Run: what a trained model is on disk, and how it embeds molecules and phenotypes. No pickle anywhere."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,9 @@ class Run:
             RunError: not a run folder, damaged, or made by another schema version.
         """
         record = verify(folder, "run") if check else read_record(folder, "run")
+        if record.get("pretrained"):
+            raise RunError(f"{folder} holds a pre-trained GNN and no model yet; start a training from it: "
+                           f"dssl-bio train SCREEN --start {folder} --out RUN")
         config, facts, model = read_model(folder)
         return cls(folder, record, config, facts, model, pd.read_parquet(folder / SPLIT_TABLE))
 
@@ -77,9 +81,32 @@ class Run:
         """Molecule ids of one split."""
         return self.split.loc[self.split["split"] == split, "molecule_id"].to_numpy(str)
 
-    def embed_molecules(self, molecules: Sequence[Molecule], *, specific: bool = True) -> SharedSpecific:
-        """Representations of molecules, in their order; without `specific` that part has no columns."""
-        return embed_molecules(self.model, molecules, molecule_needs(self.config), specific=specific)
+    @property
+    def reads_dose(self) -> bool:
+        """True when the dose is an input of the molecule side."""
+        return self.config.dose
+
+    def asked_dose(self, dose_um: float | None) -> float | None:
+        """The dose that molecules are embedded at for a question: none where the model knows no doses.
+
+        Raises:
+            RunError: a dose that is not positive.
+        """
+        if dose_um is not None and not dose_um > 0:
+            raise RunError(f"a dose must be positive, got {dose_um:g} uM")
+        return dose_um if self.reads_dose else None
+
+    def embed_molecules(self, molecules: Sequence[Molecule], dose_um: float | None = None, *,
+                        specific: bool = True) -> SharedSpecific:
+        """Representations of molecules, in their order.
+
+        Args:
+            molecules: N molecules.
+            dose_um: of all of them, where the model reads doses; None says that the dose is not known.
+            specific: without, that part has no columns and costs nothing.
+        """
+        dose = self.asked_dose(dose_um)
+        return embed_molecules(self.model, molecules, molecule_needs(self.config), dose, specific=specific)
 
     def phenotypes(self, screen: Screen) -> Phenotypes:
         """The screen's modality that this model reads, as it reads it.
@@ -110,14 +137,20 @@ class Run:
         return embed_phenotypes(self.model, phenotypes, rows, membership, progress, specific=specific)
 
 
-def embed_molecules(model: DisentangledModel, molecules: Sequence[Molecule], needs: frozenset[str], *,
-                    specific: bool = True) -> SharedSpecific:
+def embed_molecules(model: DisentangledModel, molecules: Sequence[Molecule], needs: frozenset[str],
+                    dose_um: float | None = None, *, specific: bool = True) -> SharedSpecific:
     """Representations of molecules by a model in evaluation mode, in chunks."""
     parts = [MoleculeInputs.of(molecules[i:i + CHUNK], needs) for i in range(0, len(molecules), CHUNK)]
-    return embed_inputs(model, parts, specific=specific)
+    return embed_inputs(model, parts, dose_um, specific=specific)
 
 
-def embed_inputs(model: DisentangledModel, parts: Sequence[MoleculeInputs], *, specific: bool = True) -> SharedSpecific:
+def log_doses(dose_um: float | None, n: int) -> Tensor | None:
+    """One dose for n molecules, as encoders read it."""
+    return None if dose_um is None else torch.full((n,), math.log10(dose_um))
+
+
+def embed_inputs(model: DisentangledModel, parts: Sequence[MoleculeInputs], dose_um: float | None = None, *,
+                 specific: bool = True) -> SharedSpecific:
     """Representations of featurised molecules; without `specific` that part has no columns and costs nothing."""
     model.eval()
     device = next(model.parameters()).device
@@ -125,7 +158,8 @@ def embed_inputs(model: DisentangledModel, parts: Sequence[MoleculeInputs], *, s
     with torch.inference_mode():
         for part in parts:
             for start in range(0, len(part), CHUNK):
-                batch = part.batch(range(start, min(start + CHUNK, len(part)))).to(device)
+                rows = range(start, min(start + CHUNK, len(part)))
+                batch = part.batch(rows, log_doses(dose_um, len(rows))).to(device)
                 embedded = _both(model, MOLECULE, batch, specific)
                 pieces = [np.concatenate([piece, new]) for piece, new in zip(pieces, embedded, strict=True)]
     return SharedSpecific(*pieces)

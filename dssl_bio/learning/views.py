@@ -21,7 +21,7 @@ def molecule_view(molecules: MoleculeBatch, mask: float = 0.1) -> MoleculeBatch:
                       batch=graph.batch, _num_graphs=graph.num_graphs)
     if fingerprint is not None and fingerprint.shape[1] == FINGERPRINT_BITS:
         fingerprint = fingerprint * (torch.rand_like(fingerprint) >= mask)
-    return MoleculeBatch(graph, fingerprint)
+    return MoleculeBatch(graph, fingerprint, molecules.log_dose)
 
 
 def profile_view(profiles: Tensor, spread: Tensor, noise: float = 0.1, drop: float = 0.1) -> Tensor:

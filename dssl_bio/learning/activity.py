@@ -18,19 +18,32 @@ NULL_DRAWS = 1_000
 ACTIVE_BELOW_Q = 0.05
 
 
-def known_activity(screen: Screen) -> "pd.Series[bool]":
-    """Active or not by molecule_id: the largest Induction of its wells; empty where the screen has no such column."""
+def known_activity(screen: Screen, rows: NDArray[np.int64] | None = None) -> "pd.Series[bool]":
+    """Active or not by molecule_id: the largest Induction of its wells; empty where the screen has no such column.
+
+    Args:
+        screen: the data.
+        rows: wells that may be looked at; all when absent.
+    """
     if INDUCTION not in screen.wells:
         return pd.Series(dtype="boolean")
-    induction = pd.to_numeric(screen.wells[INDUCTION], errors="coerce")
-    largest = induction.groupby(screen.wells[MOLECULE_ID]).max().dropna()
+    wells = screen.wells if rows is None else screen.wells.iloc[rows]
+    induction = pd.to_numeric(wells[INDUCTION], errors="coerce")
+    largest = induction.groupby(wells[MOLECULE_ID]).max().dropna()
     return largest >= ACTIVE_FROM_PER_CENT
 
 
 def activity_of(screen: Screen, rows: NDArray[np.int64], profiles: NDArray[np.floating],
                 seed: int = 0) -> "pd.Series[bool]":
-    """Known activity where the screen has it, by replicates otherwise; empty where there are none or no controls."""
-    known = known_activity(screen)
+    """Known activity where the screen has it, by replicates otherwise; empty where there are none or no controls.
+
+    Args:
+        screen: the data.
+        rows: (R,) wells that may be looked at, the controls among them.
+        profiles: (R, F) of these wells.
+        seed: of the null.
+    """
+    known = known_activity(screen, rows)
     if len(known):
         return known
     wells = screen.wells.iloc[rows]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from dssl_bio.evaluation.activity import activity_of, average_precision, replicate_map
+from dssl_bio.learning.activity import activity_of, average_precision, replicate_map
 
 
 def plate(n_molecules=40, n_active=10, n_wells=4, n_controls=48, seed=0):

@@ -1,0 +1,70 @@
+"""What of a model is fitted in closed form before anything is trained: kernels, scalers, the ridge member."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from dssl_bio.learning.data import Pairs
+from dssl_bio.learning.disentangled import DisentangledModel
+from dssl_bio.learning.encoders.molecule_kernels import KernelsTrunk
+from dssl_bio.learning.inputs import MoleculeInputs
+from dssl_bio.learning.material import Material
+from dssl_bio.learning.model import kernels_of, scalers_of
+from dssl_bio.learning.phenotypes import ProfilePhenotypes
+from dssl_bio.learning.ridge import fit_ridge
+
+
+def fit_to_training_rows(model: DisentangledModel, material: Material) -> None:
+    """Kernels and scalers see training molecules, training wells and untreated wells only."""
+    config, pairs = material.config, material.pairs
+    fingerprints = pairs.inputs.fingerprints
+    first: torch.nn.Module | None = None
+    for kernel in kernels_of(model):
+        assert fingerprints is not None
+        if first is None:
+            chosen = np.random.default_rng(config.seed).permutation(len(fingerprints))[: material.facts.n_landmarks]
+            kernel.fit(fingerprints[np.sort(chosen)], config.kernel.whitening)
+            first = kernel
+        else:  # the specific encoder's kernels are the shared one's
+            kernel.load_state_dict(first.state_dict())
+    if isinstance(pairs.phenotypes, ProfilePhenotypes):
+        profiles = pairs.phenotypes.read(pairs.rows)
+        pairs.phenotypes.spread = profiles.std(0)
+        options = config.profile
+        controls = pairs.phenotypes.read(material.controls) if options.sphere else None
+        for scaler in scalers_of(model):
+            scaler.fit(profiles, options.whitening, robust=options.scaling == "robust",
+                       max_correlation=options.max_correlation, controls=controls, shrinkage=options.sphere_shrinkage)
+        if config.ridge > 0:
+            _fit_ridge_member(model, pairs, profiles)
+
+
+def with_fixed_features(model: DisentangledModel, material: Material) -> Material:
+    """Several kernels' features of all molecules, computed once: they are fitted and nothing changes them after."""
+    kernels = [kernel for kernel in kernels_of(model) if isinstance(kernel, KernelsTrunk)]
+    if not kernels:
+        return material
+
+    def fixed(inputs: MoleculeInputs) -> MoleculeInputs:
+        assert inputs.fingerprints is not None
+        with torch.no_grad():
+            return replace(inputs, fingerprints=kernels[0].features(inputs.fingerprints))
+
+    validation = material.validation
+    if validation is not None:
+        validation = replace(validation, molecules=fixed(validation.molecules))
+    return replace(material, pairs=replace(material.pairs, inputs=fixed(material.pairs.inputs)), validation=validation)
+
+
+def _fit_ridge_member(model: DisentangledModel, pairs: Pairs, profiles: torch.Tensor) -> None:
+    """Kernel ridge from the features of the training molecules to the mean of each one's wells."""
+    model.eval()
+    molecule, phenotype = model.shared_encoders  # type: ignore[misc]
+    owner = torch.from_numpy(pairs.molecule)
+    mean = torch.zeros(len(pairs.inputs), profiles.shape[1]).index_add_(0, owner, profiles)
+    mean /= torch.bincount(owner, minlength=len(mean))[:, None]
+    with torch.no_grad():
+        features = molecule.trunk(pairs.inputs.batch(range(len(pairs.inputs))))
+        fit_ridge(molecule, phenotype, features, phenotype.trunk.scaler(mean))
+    model.train()

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from dssl_bio import __version__
 
-from . import benchmark, demo, evaluate, index, ingest, manifest, retrieve, serve, simulate, study, train
+from . import benchmark, decode, demo, evaluate, index, ingest, manifest, retrieve, serve, simulate, study, train
 from .common import USER_ERROR
 
 UsageError: Any = typer.BadParameter.__base__
@@ -62,6 +62,7 @@ app.add_typer(manifest.app, name="manifest")
 app.command()(ingest.ingest)
 app.command()(train.train)
 app.command()(index.index)
+app.command()(decode.decode)
 app.command()(retrieve.retrieve)
 app.command()(evaluate.evaluate)
 app.command()(benchmark.benchmark)

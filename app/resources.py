@@ -4,21 +4,20 @@ Nothing here imports the network at the top: a page is drawn from a bundle's tab
 """
 
 import logging
-import os
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from dssl_bio.app.served import bundles_of_server
 from numpy.typing import NDArray
 
 from dssl_bio.errors import DsslBioError
+from dssl_bio.retrieval.answer import Answer
 from dssl_bio.retrieval.tables import SPLIT, Tables
 
 if TYPE_CHECKING:
@@ -28,13 +27,11 @@ if TYPE_CHECKING:
     from dssl_bio.retrieval.bundle import Bundle
     from dssl_bio.retrieval.explore import Method, Space
     from dssl_bio.retrieval.families import Usual
-    from dssl_bio.retrieval.lookup import Identified
     from dssl_bio.retrieval.reverse import MoleculeHit
-    from dssl_bio.retrieval.search import Hit, Searcher
+    from dssl_bio.retrieval.search import Searcher
 
 logger = logging.getLogger(__name__)
 
-BUNDLES_VARIABLE = "DSSL_BIO_BUNDLES"
 BUNDLE_PARAMETER = "bundle"
 TIME_LIMIT_S = 5.0
 FIRST_PAGE_S = 4.0
@@ -46,34 +43,9 @@ first_page = threading.Event()
 """Set when a page was shown: until then nothing heavy is loaded beside it."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A query with everything a page shows of it.
-
-    Attributes:
-        identified: the molecule and what is known of it.
-        vectors: its representations, one row.
-        hits: best entries.
-        gallery: rows of the entries that were searched.
-        searched: their shared vectors.
-    """
-
-    identified: "Identified"
-    vectors: "SharedSpecific"
-    hits: "list[Hit]"
-    gallery: NDArray[np.int64]
-    searched: NDArray[np.float32]
-
-
 def served() -> dict[str, Path]:
-    """The bundles of this server by the name a page shows; two of one name are told apart by a number."""
-    paths = [Path(text) for text in os.environ.get(BUNDLES_VARIABLE, "").split(os.pathsep) if text]
-    seen: Counter[str] = Counter()
-    named = {}
-    for path in paths:
-        seen[path.name] += 1
-        named[path.name if seen[path.name] == 1 else f"{path.name} ({seen[path.name]})"] = path
-    return named
+    """The bundles of this server by the name a page shows."""
+    return bundles_of_server()
 
 
 def chosen_name() -> str:
@@ -151,13 +123,11 @@ def answer(path: str, text: str, dose_um: float | None, top_k: int) -> Answer:
     Raises:
         DsslBioError: the text is no molecule, or the dose cannot be searched.
     """
+    from dssl_bio.retrieval.answer import answer as answer_of
     from dssl_bio.retrieval.lookup import identify
 
     identified = identify(tables(path), text, standardizer())  # says what is wrong before the model is waited for
-    bundle, search = opened(path), searcher(path, dose_um)
-    vectors = bundle.run.embed_molecules([identified.molecule])
-    gallery = search.gallery
-    return Answer(identified, vectors, search.hits(vectors.shared, top_k)[0], gallery, bundle.vectors.shared[gallery])
+    return answer_of(searcher(path, dose_um), identified, top_k)
 
 
 @st.cache_resource(show_spinner=False, max_entries=512)

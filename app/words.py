@@ -26,6 +26,9 @@ TANIMOTO = "Likeness of structures as a chemist sees it: count-Morgan fingerprin
 OWN = "Where the molecule's own measured phenotype stands among all entries searched."
 CELLS = ("Cells left in these wells, as a share of the untreated wells of their plates. Few cells mean that the "
          "molecule kills them or stops their growth: the phenotype may be that of dying cells.")
+OWN_SCALE = "Without untreated cells your image sets its own scale: a change of overall brightness is not seen."
+UNLIKE_PROFILES = ("The spread of these values is far from that of this screen's profiles: they were probably not "
+                   "normalised in the same way, and the answer below means little.")
 
 SMALL_Q, EVEN_Q = 0.05, 0.5
 

@@ -18,7 +18,7 @@ from .common import INTERRUPTED, QUIET, SEED, USER_ERROR, command, reporter
 
 FIRST_PORT, TRIED_PORTS = 8501, 50
 LOCAL = ("127.0.0.1", "localhost", "::1")
-BUNDLES_VARIABLE = "DSSL_BIO_BUNDLES"
+BUNDLES_VARIABLE, HOSTS_VARIABLE = "DSSL_BIO_BUNDLES", "DSSL_BIO_HOSTS"
 
 
 @command
@@ -27,6 +27,7 @@ def serve(
     port: int | None = typer.Option(None, "--port", min=1, max=65535, help="The first free one from 8501 by default."),
     host: str = typer.Option("127.0.0.1", "--host", help="Address to listen on; 0.0.0.0 opens it to the network."),
     no_browser: bool = typer.Option(False, "--no-browser", help="Do not open a browser."),
+    api: bool = typer.Option(False, "--api", help="Serve the HTTP interface for programs in place of the pages."),
     seed: int = SEED,
     quiet: bool = QUIET,
 ) -> int:
@@ -36,12 +37,13 @@ def serve(
     takes it.
 
     Example: dssl-bio serve bundles/mine
+    Example: dssl-bio serve bundles/mine --api --port 8600
     """
-    return serve_bundles(bundles, port, host, no_browser, reporter(quiet))
+    return serve_bundles(bundles, port, host, no_browser, reporter(quiet), api=api)
 
 
 def serve_bundles(bundles: list[Path], port: int | None, host: str, no_browser: bool,
-                  report: Callable[[str], None]) -> int:
+                  report: Callable[[str], None], *, api: bool = False) -> int:
     """Serves until Ctrl-C; the exit status."""
     from dssl_bio.artefact import read_record
     from dssl_bio.errors import DsslBioError
@@ -53,12 +55,21 @@ def serve_bundles(bundles: list[Path], port: int | None, host: str, no_browser: 
     elif not _is_free(host, port):
         raise DsslBioError(f"port {port} of {host} is in use; choose another with --port")
     address = f"http://{'localhost' if host in LOCAL or host == '0.0.0.0' else host}:{port}"
-    report(f"serving {', '.join(str(bundle) for bundle in bundles)} at {address} (Ctrl-C ends it)")
+    what = ", ".join(str(bundle) for bundle in bundles)
+    report(f"serving {what} at {address} (Ctrl-C ends it)" + (f"; described at {address}/docs" if api else ""))
     if host not in LOCAL:
         report(f"note: everybody who reaches {host}:{port} can query these bundles; there is no password")
-    if not no_browser:
+    if not no_browser and not api:
         webbrowser.open(address)
-    return _run(streamlit_command(host, port), bundles)
+    # A page of another site may call a server on one's own machine by a name that it made point there
+    hosts = ",".join(LOCAL) if host in LOCAL else ""
+    return _run(api_command(host, port) if api else streamlit_command(host, port), bundles, {HOSTS_VARIABLE: hosts})
+
+
+def api_command(host: str, port: int) -> list[str]:
+    """The command line that starts the interface for programs."""
+    return [sys.executable, "-m", "uvicorn", "dssl_bio.app.api.server:application", "--factory", "--host", host,
+            "--port", str(port), "--log-level", "warning", "--no-server-header"]
 
 
 def streamlit_command(host: str, port: int) -> list[str]:
@@ -72,11 +83,11 @@ def streamlit_command(host: str, port: int) -> list[str]:
             f"--server.port={port}", *flags]
 
 
-def _run(line: list[str], bundles: list[Path]) -> int:
+def _run(line: list[str], bundles: list[Path], settings: dict[str, str]) -> int:
     """Runs the server until it ends or Ctrl-C is pressed."""
     paths = os.pathsep.join(str(bundle.resolve()) for bundle in bundles)
     # Torch threads that wait for each other are slower than one when several people ask at once.
-    environment = {"OMP_NUM_THREADS": "1", **os.environ, BUNDLES_VARIABLE: paths}
+    environment = {"OMP_NUM_THREADS": "1", **os.environ, **settings, BUNDLES_VARIABLE: paths}
     server = subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL)
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     try:

@@ -37,6 +37,7 @@ DOORS = {
     "lightning": "dssl_bio.learning.training",
     "pytorch_lightning": "dssl_bio.learning.training",
     "streamlit": "dssl_bio.app",
+    "fastapi": "dssl_bio.app.api",
     "typer": "dssl_bio.pipelines",
     "click": "dssl_bio.pipelines",
     "rich": "dssl_bio.pipelines",

@@ -1,11 +1,9 @@
 """Page: give a molecule, see the phenotypes that cells should show with it."""
 
-import numpy as np
 import streamlit as st
 from dssl_bio.app import alike, cards, hits, query, share, words
 from dssl_bio.app.editor import editor, remember
 from dssl_bio.app.resources import Answer, answer, opened, trust, waiting
-from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from dssl_bio.retrieval.tables import IN_SCREEN, Tables
@@ -37,7 +35,7 @@ def summary(path: str, found: Answer) -> DeltaGenerator:
     from dssl_bio.retrieval.ranks import mechanisms_among, own_rank
 
     bundle = opened(path)
-    rank = own_rank(found.searched, found.vectors.shared[0], _places(found))
+    rank = own_rank(found.searched, found.vectors.shared[0], found.own_places)
     with st.container(border=True):
         st.html(cards.title("What was found"))
         significant = sum(hit.q <= 0.05 for hit in found.hits)
@@ -66,11 +64,6 @@ def summary(path: str, found: Answer) -> DeltaGenerator:
                         "can tell, and never zero.")
         share.bar(path, found)
     return place
-
-
-def _places(found: Answer) -> NDArray[np.int64]:
-    """Rows of the searched gallery that are the query's own."""
-    return np.flatnonzero(np.isin(found.gallery, found.identified.entries))
 
 
 def page() -> None:

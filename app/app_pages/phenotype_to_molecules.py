@@ -128,7 +128,7 @@ def own_images(path: str) -> "SharedSpecific | None":
         return None
     reference = site_of(control, channels) if set(control) == set(channels) else None
     if reference is None:
-        st.warning("Without untreated cells your image sets its own scale: a change of overall brightness is not seen.")
+        st.warning(words.OWN_SCALE)
     vectors, picture = embed_site(bundle.run, site_of(treated, channels), float(size), reference)
     st.image(png(enlarged(composite(picture, channels), 384)), width=384, alt="Your cells, as the model reads them")
     return vectors
@@ -149,8 +149,7 @@ def own_profile(path: str) -> "SharedSpecific | None":
     values = against_controls(table, features) if raw else table[list(features)].to_numpy(np.float32)
     row = st.selectbox("Row", range(len(table)), format_func=lambda number: f"row {number + 1}")
     if looks_unlike(values[row], typical_profiles(path)):
-        st.warning("The spread of these values is far from that of this screen's profiles: they were probably not "
-                   "normalised in the same way, and the answer below means little.")
+        st.warning(words.UNLIKE_PROFILES)
     return embed_profile(bundle.run, values[row])
 
 

@@ -123,14 +123,34 @@ def profile_table(content: bytes, features: tuple[str, ...]) -> pd.DataFrame:
         raise QueryError(f"the table has {'no' if table.empty else 'too many'} rows; 1 to {MAX_ROWS:,} are accepted")
     missing = [name for name in features if name not in table]
     if missing:
-        more = f" and {len(missing) - MAX_MISSING_NAMED} more" if len(missing) > MAX_MISSING_NAMED else ""
-        raise QueryError(f"the model reads {len(features)} features, of which this table lacks {len(missing)}: "
-                         f"{', '.join(missing[:MAX_MISSING_NAMED])}{more}")
+        raise QueryError(_lacking(features, missing, "this table"))
     values = table[list(features)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
     bad = np.flatnonzero(~np.isfinite(values).all(axis=0))
     if len(bad):
         raise QueryError(f"{features[bad[0]]}: a value is missing or no finite number ({len(bad)} such features)")
     return table
+
+
+def profile_row(values: Mapping[str, float], features: tuple[str, ...]) -> NDArray[np.float32]:
+    """One profile (F,) in the order of the model's features, from values by name; further names are left aside.
+
+    Raises:
+        QueryError: a feature is missing, or its value is no finite number of single precision.
+    """
+    missing = [name for name in features if name not in values]
+    if missing:
+        raise QueryError(_lacking(features, missing, "this profile"))
+    row = np.array([values[name] for name in features])
+    bad = np.flatnonzero(~(np.abs(row) < np.finfo(np.float32).max))
+    if len(bad):
+        raise QueryError(f"{features[bad[0]]}: {row[bad[0]]:g} is no finite number that a model reads")
+    return row.astype(np.float32)
+
+
+def _lacking(features: tuple[str, ...], missing: list[str], what: str) -> str:
+    more = f" and {len(missing) - MAX_MISSING_NAMED} more" if len(missing) > MAX_MISSING_NAMED else ""
+    return (f"the model reads {len(features)} features, of which {what} lacks {len(missing)}: "
+            f"{', '.join(missing[:MAX_MISSING_NAMED])}{more}")
 
 
 def against_controls(table: pd.DataFrame, features: tuple[str, ...]) -> NDArray[np.float32]:

@@ -52,14 +52,35 @@ class Found:
 
 
 class Searcher:
-    """Searches a bundle, or the entries at the doses nearest to one."""
+    """Searches a bundle, or the entries at the doses nearest to one.
+
+    Attributes:
+        bundle: what is searched.
+        dose_um: that was asked for: molecules are to be embedded at it (`Run.embed_molecules(molecules, dose_um)`).
+        gallery: rows of the bundle's entries that are searched.
+    """
 
     def __init__(self, bundle: Bundle, dose_um: float | None = None):
-        self.bundle = bundle
+        self.bundle, self.dose_um = bundle, dose_um
         self.gallery = np.arange(len(bundle.entries)) if dose_um is None else bundle.nearest_doses(dose_um)
         whole = len(self.gallery) == len(bundle.entries)
         self._duplicates = _Duplicates.of(bundle.entries.iloc[self.gallery])
         self._index = bundle.index if whole else PhenotypeIndex(bundle.vectors.shared[self.gallery], bundle.run.id)
+
+    def dose_words(self) -> str:
+        """What the dose that was asked for, or its absence, means for an answer; empty where nothing is to be said."""
+        run = self.bundle.run
+        if not run.reads_dose:
+            return "" if self.dose_um is None else (
+                "the model does not read doses: the dose chooses among the entries and leaves the molecule as it is")
+        low, high = run.facts.doses_um
+        if self.dose_um is None:
+            return (f"dose not known: the model, trained at {low:g} to {high:g} uM, was told no dose in half of its "
+                    "training; --dose-um asks at one")
+        if low * 0.999 <= self.dose_um <= high * 1.001:
+            return f"asked at {self.dose_um:g} uM (trained at {low:g} to {high:g} uM)"
+        return (f"asked at {self.dose_um:g} uM, outside of the training doses ({low:g} to {high:g} uM): what depends on "
+                "the dose is not to be trusted there")
 
     @property
     def vectors(self) -> NDArray[np.float32]:

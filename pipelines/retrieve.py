@@ -23,7 +23,8 @@ def retrieve(
     smiles: list[str] | None = typer.Option(None, "--smiles", help="A molecule; may be repeated."),
     input_: Path | None = typer.Option(None, "--input", help="CSV, TSV, SMI, SDF (also .gz) or Parquet of molecules."),
     smiles_column: str | None = typer.Option(None, "--smiles-column", help="Its column of SMILES."),
-    dose_um: float | None = typer.Option(None, "--dose-um", help="Search each molecule's entry at the nearest dose."),
+    dose_um: float | None = typer.Option(None, "--dose-um", help="Ask at this dose: among entries at the doses nearest "
+                                                                 "to it, and by a model that reads doses as well."),
     top_k: int = typer.Option(10, "--top-k", min=1, help="Hits of each molecule."),
     out: Path | None = typer.Option(None, "--out", help="File to write: .csv, .parquet or .json. A table otherwise."),
     workers: int | None = typer.Option(None, "--workers", min=1, help="Processes that read molecules; all cores."),
@@ -84,6 +85,8 @@ def retrieve(
             raise QueryError(f"{input_} holds no molecule")
     null = opened.null
     report(f"null: {null.name}, {len(null.scores):,} draws; the smallest p it can tell is {null.resolution:.2g}")
+    if words := searcher.dose_words():
+        report(words)
     if opened.simulated:
         report("simulated: the phenotypes or the model's training data come from a simulated screen")
     report(f"{asked:,} molecules asked among {len(searcher.gallery):,} entries, {failed:,} failed"

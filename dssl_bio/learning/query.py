@@ -1,6 +1,7 @@
 """Shared vectors of molecules whose features workers have computed: what retrieval asks with."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,22 +12,25 @@ from dssl_bio.chem.features import MoleculeFeatures
 from dssl_bio.chem.standardize_many import Featurized
 from dssl_bio.learning.inputs import MoleculeBatch
 from dssl_bio.learning.model import MOLECULE
-from dssl_bio.learning.run import CHUNK, Run
+from dssl_bio.learning.run import CHUNK, Run, log_doses
 
 
-def shared_of(run: Run, molecules: Sequence[Featurized]) -> NDArray[np.float32]:
+def shared_of(run: Run, molecules: Sequence[Featurized], dose_um: float | None = None) -> NDArray[np.float32]:
     """Shared vectors (N, D) of molecules, as `Run.embed_molecules` gives them, without the specific ones.
 
     Args:
         run: whose encoder.
         molecules: with the features that `molecule_needs` names for it.
+        dose_um: of all of them, where the model reads doses; None says that the dose is not known.
     """
+    dose = run.asked_dose(dose_um)
     run.model.eval()
     device = next(run.model.parameters()).device
     parts = [np.zeros((0, run.config.shared_dim), dtype=np.float32)]
     with torch.inference_mode():
         for start in range(0, len(molecules), CHUNK):
-            batch = molecule_batch([item.features for item in molecules[start:start + CHUNK]])
+            features = [item.features for item in molecules[start:start + CHUNK]]
+            batch = replace(molecule_batch(features), log_dose=log_doses(dose, len(features)))
             parts.append(run.model.shared(MOLECULE, batch.to(device)).cpu().numpy())
     return np.concatenate(parts)
 

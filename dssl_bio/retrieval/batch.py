@@ -79,7 +79,8 @@ def _failures(failed: list[tuple[int, Query, MoleculeError]]) -> pd.DataFrame:
 
 
 def _hits(searcher: Searcher, good: list[tuple[int, Query, Featurized]], top_k: int) -> pd.DataFrame:
-    found = searcher.find(shared_of(searcher.bundle.run, [item for _, _, item in good]), top_k)
+    asked = shared_of(searcher.bundle.run, [item for _, _, item in good], searcher.dose_um)
+    found = searcher.find(asked, top_k)
     n_hits = found.scores.shape[1]
     molecules: list[Molecule] = [item.molecule for _, _, item in good]
     null = searcher.bundle.null

@@ -79,8 +79,8 @@ class Searcher:
                     "training; --dose-um asks at one")
         if low * 0.999 <= self.dose_um <= high * 1.001:
             return f"asked at {self.dose_um:g} uM (trained at {low:g} to {high:g} uM)"
-        return (f"asked at {self.dose_um:g} uM, outside of the training doses ({low:g} to {high:g} uM): what depends on "
-                "the dose is not to be trusted there")
+        return (f"asked at {self.dose_um:g} uM, outside of the training doses ({low:g} to {high:g} uM): what depends "
+                "on the dose is not to be trusted there")
 
     @property
     def vectors(self) -> NDArray[np.float32]:

@@ -9,10 +9,11 @@ from dssl_bio.chem.standardize_many import Standardizer
 from dssl_bio.errors import BundleError
 from dssl_bio.learning.run import Run
 from dssl_bio.retrieval import batch
+from dssl_bio.retrieval.build import build_bundle
 from dssl_bio.retrieval.bundle import Bundle
 from dssl_bio.retrieval.queries import queries_of
 from dssl_bio.retrieval.search import Searcher
-from tests.retrieval.small_bundle import DOSES_UM, SMILES, TWINS
+from tests.retrieval.small_bundle import DOSES_UM, SMILES, TWINS, small_run, small_screen
 
 COLUMNS = ["query", "query_inchikey", "rank", "entry_key", "molecule_id", "compound", "dose_um", "plate", "well",
            "mechanism", "score", "p", "q", "status", "message"]
@@ -187,3 +188,26 @@ def test_a_p_below_the_resolution_says_so(small_road, searcher, pool):
                                            "as high").all()
     assert (table.loc[~floor, "message"] == "").all()
     assert floor.any() and not floor.all()
+
+
+def test_a_model_that_reads_doses_is_asked_at_the_dose(tmp_path, pool):
+    """Rows are those of molecules embedded at that dose; without one, of molecules whose dose is not known."""
+    screen = small_screen(tmp_path)
+    run = small_run(screen, tmp_path / "run", dose=True, step_1={"epochs": 6, "batch_size": 16})
+    build_bundle(run, screen, tmp_path / "bundle", report=lambda line: None)
+    bundle = Bundle.open(tmp_path / "bundle")
+    molecule = standardize(SMILES[3])
+    for dose in (None, 1.0, 10.0):
+        searcher = Searcher(bundle, dose)
+        table = rows_of(searcher, [SMILES[3]], pool, 5)
+        query = run.embed_molecules([molecule], dose).shared
+        expected = np.sort((query @ bundle.vectors.shared[searcher.gallery].T)[0])[::-1][:5]
+        assert table["score"].to_numpy(float) == pytest.approx(expected, abs=1e-5)
+    assert not np.allclose(*(run.embed_molecules([molecule], dose).shared for dose in (1.0, 10.0)), atol=1e-3)
+    words = [Searcher(bundle, dose).dose_words() for dose in (None, 10.0, 50.0)]
+    assert "dose not known" in words[0] and "asked at 10 uM" in words[1] and "not to be trusted" in words[2]
+
+
+def test_a_model_that_reads_no_doses_says_that_the_dose_only_chooses_entries(small_road):
+    bundle = Bundle.open(small_road / "bundle")
+    assert Searcher(bundle).dose_words() == "" and "does not read doses" in Searcher(bundle, 10.0).dose_words()

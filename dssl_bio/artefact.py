@@ -101,18 +101,22 @@ def new_folder(folder: Path, kind: Kind, *, replace: bool = True) -> Iterator[Pa
         yield temporary
 
 
-def seal(folder: Path, kind: Kind, made_from: dict[str, Any], **facts: Any) -> dict[str, Any]:
+def seal(folder: Path, kind: Kind, made_from: dict[str, Any], *, command: str | None = None,
+         known: dict[str, str] | None = None, **facts: Any) -> dict[str, Any]:
     """Writes `<kind>.json`: schema version, maker, versions, what it was made from, facts, and all files' checksums.
+
+    `command` says what made it, where that is not the kind's usual command. `known` are checksums of large files, by
+    their relative names, that were computed while these were written.
 
     All files get the permissions of a new file, so that another account can read an artefact where the umask lets it.
     """
     record = {
         "kind": kind,
         "schema_version": SCHEMA_VERSION[kind],
-        "made_by": _maker(kind),
+        "made_by": {**_maker(kind), **({"command": command} if command else {})},
         "made_from": made_from,
         **facts,
-        "files": checksums(folder, skip=(f"{kind}.json",)),
+        "files": checksums(folder, skip=(f"{kind}.json",), known=known or {}),
     }
     write_json(folder / f"{kind}.json", record)
     _permit_as(folder / f"{kind}.json", folder)
@@ -210,10 +214,11 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def checksums(folder: Path, skip: tuple[str, ...] = ()) -> dict[str, str]:
-    """SHA-256 of every file below a folder, by its relative name."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): checksum(path) for path in files if path.name not in skip}
+def checksums(folder: Path, skip: tuple[str, ...] = (), known: dict[str, str] | None = None) -> dict[str, str]:
+    """SHA-256 of every file below a folder, by its relative name; those that are `known` are not read."""
+    names = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))
+             if path.is_file() and path.name not in skip}
+    return {name: (known or {}).get(name) or checksum(path) for name, path in names.items()}
 
 
 def write_json(path: Path, value: Any) -> None:

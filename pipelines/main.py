@@ -10,7 +10,21 @@ from typer.core import TyperGroup
 
 from dssl_bio import __version__
 
-from . import benchmark, decode, demo, evaluate, index, ingest, manifest, retrieve, serve, simulate, study, train
+from . import (
+    benchmark,
+    decode,
+    demo,
+    evaluate,
+    index,
+    ingest,
+    manifest,
+    pretrain,
+    retrieve,
+    serve,
+    simulate,
+    study,
+    train,
+)
 from .common import USER_ERROR
 
 UsageError: Any = typer.BadParameter.__base__
@@ -60,6 +74,7 @@ app.command()(demo.demo)
 app.command()(simulate.simulate)
 app.add_typer(manifest.app, name="manifest")
 app.command()(ingest.ingest)
+app.command()(pretrain.pretrain)
 app.command()(train.train)
 app.command()(index.index)
 app.command()(decode.decode)

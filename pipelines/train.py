@@ -13,6 +13,8 @@ def train(
     out: Path = typer.Option(..., "--out", help="Run folder to write."),
     config: Path | None = typer.Option(None, "--config", help="TOML file of settings."),
     settings: list[str] | None = typer.Option(None, "--set", help="One setting, key=value; may be repeated."),
+    start: Path | None = typer.Option(None, "--start", help="Run whose networks training starts from, such as one of "
+                                                            "`dssl-bio pretrain`; short for --set start=RUN."),
     resume: bool = typer.Option(False, "--resume", help="Continue a run that was stopped."),
     seed: int | None = typer.Option(None, "--seed", help="Seed of everything random; short for --set seed=N."),
     quiet: bool = QUIET,
@@ -27,7 +29,8 @@ def train(
     from dssl_bio.screens.screen import Screen
 
     resolved = read_toml(config, TrainConfig) if config else TrainConfig()
-    resolved = with_overrides(resolved, [*(settings or []), *([f"seed={seed}"] if seed is not None else [])])
+    resolved = with_overrides(resolved, [*(settings or []), *([f"seed={seed}"] if seed is not None else []),
+                                         *([f"start={str(start)!r}"] if start is not None else [])])
     report = reporter(quiet)
     with progress_bar("training", quiet) as progress:
         metrics = train_run(Screen.open(screen, check=True), resolved, out, resume=resume, report=report,

@@ -30,6 +30,8 @@ from dssl_bio.screens.screen import Screen
 
 WEIGHTS, CONFIG, FACTS = "model.safetensors", "config.json", "facts.json"
 SPLIT_TABLE, MOLECULE_TABLE = "split.parquet", "molecules.parquet"
+PRETRAINED = "pretrained"
+"""Fact in the record of a run that holds a GNN alone (see `pretraining`)."""
 CHUNK = 128
 
 
@@ -61,7 +63,7 @@ class Run:
             RunError: not a run folder, damaged, or made by another schema version.
         """
         record = verify(folder, "run") if check else read_record(folder, "run")
-        if record.get("pretrained"):
+        if record.get(PRETRAINED):
             raise RunError(f"{folder} holds a pre-trained GNN and no model yet; start a training from it: "
                            f"dssl-bio train SCREEN --start {folder} --out RUN")
         config, facts, model = read_model(folder)

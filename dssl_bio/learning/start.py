@@ -11,10 +11,8 @@ from dssl_bio.learning.disentangled import DisentangledModel
 from dssl_bio.learning.encoders.molecule_gnn import GineTrunk
 from dssl_bio.learning.encoders.phenotype_cnn import CnnTrunk
 from dssl_bio.learning.model import MOLECULE, PHENOTYPE
-from dssl_bio.learning.run import WEIGHTS, read_model
+from dssl_bio.learning.run import PRETRAINED, WEIGHTS, read_model
 
-PRETRAINED = "pretrained"
-"""Fact in the record of a run that holds a GNN alone."""
 NETWORKS = ((MOLECULE, GineTrunk, "GNN"), (PHENOTYPE, CnnTrunk, "CNN"))
 
 

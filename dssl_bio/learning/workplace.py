@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dssl_bio.artefact import checksum, exchange, read_record, undisturbed, write_json
+from dssl_bio.artefact import checksum, exchange, identity, read_record, undisturbed, write_json
 from dssl_bio.errors import RunError
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.run import CONFIG
@@ -39,7 +39,8 @@ def workplace(folder: Path, config: TrainConfig, screen_id: str, resume: bool, r
     _refuse_what_is_no_run(folder)
     work = unfinished(folder)
     plan = {"config": config.model_dump(mode="json", by_alias=True), "screen": screen_id,
-            "folds": checksum(Path(config.split.file)) if config.split.file else None}
+            "folds": checksum(Path(config.split.file)) if config.split.file else None,
+            "start": identity(read_record(Path(config.start), "run")) if config.start else None}
     if resume:
         _require_same(work, plan)
         return work

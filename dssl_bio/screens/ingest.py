@@ -1,7 +1,8 @@
 """From a manifest to a Screen folder: every input row ends in `wells` or in `rejected`."""
 
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dssl_bio.artefact import checksum, new_folder, require_disk, seal
-from dssl_bio.errors import ManifestError, ScreenError
-from dssl_bio.screens.ingest_images import SiteList, file_text, list_sites, write_site_table, write_sites
+from dssl_bio.errors import ImageError, ManifestError, ScreenError
+from dssl_bio.screens import ingest_images as sites
+from dssl_bio.screens.ingest_images import SitePlan, SitesDone
 from dssl_bio.screens.ingest_profiles import RawBlock, read_block, without_lonely, write_block
 from dssl_bio.screens.join_molecules import Joined, join_molecules
 from dssl_bio.screens.manifest import Manifest, ManifestFile
 from dssl_bio.screens.plan import IMAGES, ScreenPlan, plan_screen
-from dssl_bio.screens.rows import Rejections, TableRows, assembled, consistent, read_rows
+from dssl_bio.screens.rows import Rejections, TableRows, assembled, consistent, labelled, read_rows
 from dssl_bio.screens.screen import IMAGES as IMAGE_FOLDER
-from dssl_bio.screens.screen import MOLECULES, PROFILES, REJECTED, UNJOINED, WELLS, Screen
+from dssl_bio.screens.screen import MOLECULES, PLATE_FOLDERS, PROFILES, REJECTED, UNJOINED, WELLS, Screen
+from dssl_bio.screens.tables import table_checksum
 from dssl_bio.vocabulary import MOLECULE_ID, PERT_TYPE, PLATE, ROW_KEY
 
 Report = Callable[[str], None]
@@ -44,14 +47,19 @@ class _Sources:
     notes: list[str]
 
 
-def ingest(file: ManifestFile, folder: Path, *, molecules: Path | None = None, report: Report = _silent,
-           progress: Progress = _still) -> Screen:
+def ingest(file: ManifestFile, folder: Path, *, molecules: Path | None = None, workers: int = 1,
+           scheduler: str | None = None, report: Report = _silent, progress: Progress = _still) -> Screen:
     """Builds a screen folder; a killed or interrupted call leaves the old one, or none.
+
+    Images are read plate by plate. Plates that are complete when a call is stopped lie in `<folder>.partial`, and the
+    next call with the same manifest and files goes on there.
 
     Args:
         file: the manifest.
         folder: the screen; one that is there is replaced when the new one is complete.
         molecules: a table of structures, in place of the manifest's.
+        workers: processes that read plates.
+        scheduler: address of a Dask scheduler whose workers read plates instead; they must see the same folders.
         report: receives lines of progress.
         progress: called with (stage, done, total).
 
@@ -59,24 +67,24 @@ def ingest(file: ManifestFile, folder: Path, *, molecules: Path | None = None, r
         ManifestError: the manifest does not fit its files, a key is repeated, controls are not found.
         ScreenError: nothing is left, or too few controls to normalise against.
         ImageError: no site can be read.
-        DsslBioError: the disk is too small.
+        DsslBioError: the disk is too small, or the scheduler cannot be reached.
     """
     rejections = Rejections()
     sources = _read_sources(file, molecules, rejections, progress)
-    images = _sites(file, sources, rejections)
-    report(require_disk(folder, _disk_needed(sources, images)))
+    plan = _plan_sites(file, sources)
+    report(require_disk(folder, _disk_needed(sources, plan)))
     with new_folder(folder, "screen") as work:
         blocks = {t.plan.modality: _block(t, file.manifest, work, rejections, progress)
                   for t in sources.tables if t.plan.modality != IMAGES}
-        site_rows = None
-        if file.manifest.images and images:
-            site_rows = write_sites(images, file.manifest.images, work / IMAGE_FOLDER, rejections,
-                                    _stage(progress, "images"))
-        wells = _wells_with_phenotype(sources, blocks, site_rows)
-        _write_modalities(file.manifest, wells, blocks, sources, site_rows, work)
-        counts = _write_tables(wells, sources, rejections, work)
-        notes = [*sources.notes, *(note for block in blocks.values() for note in block.notes)]
-        _seal(file, sources, images, wells, counts, notes, work)
+        done = None if plan is None else _read_sites(plan, folder, rejections, workers, scheduler, report,
+                                                     _stage(progress, "images"))
+        wells = _wells_with_phenotype(sources, blocks, done)
+        known = _write_modalities(file.manifest, wells, blocks, sources, plan, done, work)
+        counts = _write_tables(wells, sources, rejections, done, work)
+        notes = [*sources.notes, *(note for block in blocks.values() for note in block.notes), *_notes_of(done)]
+        _seal(file, sources, plan, done, counts, notes, known, work)
+    if plan is not None:
+        shutil.rmtree(sites.partial_folder(folder), ignore_errors=True)
     return Screen.open(folder)
 
 
@@ -117,31 +125,64 @@ def _check_normalisation(manifest: Manifest, wells: pd.DataFrame) -> None:
                                 "map it under [columns], give a constant, or choose screen or none")
 
 
-def _sites(file: ManifestFile, sources: _Sources, rejections: Rejections) -> SiteList | None:
+def _plan_sites(file: ManifestFile, sources: _Sources) -> SitePlan | None:
     if file.manifest.images is None:
         return None
     table = next(t for t in sources.tables if t.plan.modality == IMAGES)
-    sites = list_sites(table, file.manifest.images, file.root, rejections)
-    return replace(sites, rows=sites.rows.assign(file=file_text(sites.rows, file.manifest.images)))
+    wells = sources.joined.wells
+    return sites.plan_sites(table, file.manifest.images, file.root, wells, _plates(wells))
 
 
-def _disk_needed(sources: _Sources, images: SiteList | None) -> int:
+def _read_sites(plan: SitePlan, folder: Path, rejections: Rejections, workers: int, scheduler: str | None,
+                report: Report, progress: Callable[[int, int], None]) -> SitesDone:
+    """Reads the plates; says what an earlier call had done, and what is left for a later one when this is stopped."""
+    place = sites.partial_folder(folder)
+    if (before := sites.finished_plates(place)):
+        report(f"{before} plates were read by an earlier call; those that are unchanged are kept")
+    place = sites.partial_folder(folder)
+    try:
+        return sites.ingest_sites(plan, place / PLATE_FOLDERS, rejections, workers=workers, scheduler=scheduler,
+                                  progress=progress)
+    except KeyboardInterrupt:
+        if (n := sites.finished_plates(place)):
+            report(f"{n} of {len(plan.names)} plates are complete in {place}; the same command goes on there")
+        raise
+    except ImageError:
+        shutil.rmtree(place, ignore_errors=True)  # no site of any plate can be read
+        raise
+
+
+def _notes_of(done: SitesDone | None) -> list[str]:
+    """Warnings, the same ones counted together."""
+    if done is None or not len(done.warnings):
+        return []
+    notes = []
+    for message, group in done.warnings.groupby("message", sort=False):
+        places = [" ".join(filter(None, (f"plate {row.plate}", f"well {row.well}" if row.well else "",
+                                         f"site {row.site}" if row.site else ""))) for row in group.itertuples()]
+        more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+        notes.append(f"{message}: {', '.join(places[:3])}{more}")
+    return notes
+
+
+def _disk_needed(sources: _Sources, plan: SitePlan | None) -> int:
     """Twice the profiles (raw and normalised lie side by side for a while), and the sites as if nothing compressed."""
     profiles = sum(2 * 4 * len(t.frame) * len(t.plan.features) for t in sources.tables)
-    pixels = 2 * len(images.planes) * len(images.planes[0]) * images.stored[0] * images.stored[1] if images else 0
-    return profiles + pixels + 1_000 * len(sources.joined.wells) + 1_000_000
+    return profiles + (plan.n_bytes if plan else 0) + 1_000 * len(sources.joined.wells) + 1_000_000
 
 
-def _wells_with_phenotype(sources: _Sources, blocks: dict[str, RawBlock], sites: pd.DataFrame | None) -> pd.DataFrame:
-    """The wells that have a phenotype left in some modality."""
+def _wells_with_phenotype(sources: _Sources, blocks: dict[str, RawBlock], done: SitesDone | None) -> pd.DataFrame:
+    """The wells that have a phenotype left in some modality, with what quality control says of them."""
     seen = [block.keys[block.usable] for block in blocks.values()]
-    if sites is not None:
-        seen.append(sites[ROW_KEY].to_numpy(str))
+    if done is not None:
+        seen.append(done.sites[ROW_KEY].to_numpy(str))
     wells = sources.joined.wells
     wells = wells[wells[ROW_KEY].isin(np.concatenate(seen))].reset_index(drop=True)
     if not len(wells):
         raise ScreenError("no well is left: every row was rejected; the first reasons are "
                           "features that are not finite numbers or images that cannot be read")
+    if done is not None:
+        wells = sites.with_quality(wells, done.sites)
     first = [column for column in (ROW_KEY, MOLECULE_ID) if column in wells]
     return wells[[*first, *(column for column in wells if column not in first)]]
 
@@ -151,18 +192,21 @@ def _plates(wells: pd.DataFrame) -> NDArray[np.str_]:
 
 
 def _write_modalities(manifest: Manifest, wells: pd.DataFrame, blocks: dict[str, RawBlock], sources: _Sources,
-                      sites: pd.DataFrame | None, work: Path) -> None:
+                      plan: SitePlan | None, done: SitesDone | None, work: Path) -> dict[str, str]:
+    """Writes profiles and images; gives the checksums of large files that are known already."""
     plates, is_control = _plates(wells), (wells[PERT_TYPE] == "negcon").to_numpy()
     features = {t.plan.modality: t.plan.features for t in sources.tables}
     for name, block in blocks.items():
         if not block.usable.any():
             raise ScreenError(f"profiles.{name}: no row is left; see the reasons by running with fewer features")
         write_block(block, features[name], manifest.profiles[name], wells, plates, is_control, work / PROFILES / name)
-    if manifest.images and sites is not None:
-        write_site_table(sites, wells, plates, is_control, manifest.images.order, work / IMAGE_FOLDER)
+    if plan is None or done is None:
+        return {}
+    return sites.write_images(plan, done, wells, work / IMAGE_FOLDER)
 
 
-def _write_tables(wells: pd.DataFrame, sources: _Sources, rejections: Rejections, work: Path) -> dict[str, Any]:
+def _write_tables(wells: pd.DataFrame, sources: _Sources, rejections: Rejections, done: SitesDone | None,
+                  work: Path) -> dict[str, Any]:
     """Writes the four tables and counts what became of every row."""
     joined = sources.joined
     kept = joined.molecules[joined.molecules[MOLECULE_ID].isin(wells[MOLECULE_ID])].reset_index(drop=True)
@@ -180,7 +224,8 @@ def _write_tables(wells: pd.DataFrame, sources: _Sources, rejections: Rejections
             "filtered": sum(t["filtered"] for t in tables.values()), "rejected": len(rejected), "wells": len(wells),
             "molecules": len(kept), "wells_without_molecule": len(lost), "controls": int(types.get("negcon", 0)),
             "plates": int(wells[PLATE].nunique()) if PLATE in wells else 0,
-            "rejected_reasons": _reasons(rejected["reason"]), "unjoined_reasons": _reasons(lost["reason"])}
+            "rejected_reasons": _reasons(rejected["reason"]), "unjoined_reasons": _reasons(lost["reason"]),
+            "quality": sites.quality_counts(done.sites) if done else None}
 
 
 def _reasons(reasons: "pd.Series[str]") -> dict[str, int]:
@@ -189,23 +234,22 @@ def _reasons(reasons: "pd.Series[str]") -> dict[str, int]:
     return {str(k): int(v) for k, v in short.map(lambda text: text.split(": ")[0]).value_counts().items()}
 
 
-def _seal(file: ManifestFile, sources: _Sources, images: SiteList | None, wells: pd.DataFrame,
-          counts: dict[str, Any], notes: list[str], work: Path) -> None:
+def _seal(file: ManifestFile, sources: _Sources, plan: SitePlan | None, done: SitesDone | None,
+          counts: dict[str, Any], notes: list[str], known: dict[str, str], work: Path) -> None:
     manifest = file.manifest
     paths = {path for t in sources.tables for path in t.plan.paths}
     if sources.plan.molecules:
         paths.add(sources.plan.molecules)
+    tables = labelled(sorted(paths))
     made_from: dict[str, Any] = {
         "manifest": file.text, "manifest_sha256": checksum(file.path),
-        "tables": {path.name: checksum(path) for path in sorted(paths)},
+        "tables": {label: table_checksum(path) for label, path in tables.items()},
     }
     facts = None
-    if manifest.images and images:
-        made_from["images"] = {"n_files": images.n_files, "n_bytes": images.n_bytes,
-                               "sha256_of_names_and_sizes": images.digest}
-        zoom = images.shape[0] / images.stored[0]
-        facts = {"pixel_size_um": manifest.images.pixel_size_um * zoom, "channels": list(manifest.images.order)}
-    seal(work, "screen", made_from, name=manifest.name, title=manifest.title, citation=manifest.citation,
+    if plan is not None and done is not None:
+        made_from["images"] = done.inputs
+        facts = sites.image_facts(plan, done)
+    seal(work, "screen", made_from, known=known, name=manifest.name, title=manifest.title, citation=manifest.citation,
          licence=manifest.licence, url=manifest.url, simulated=manifest.simulated, key=sources.plan.key,
          profiles=list(manifest.profiles), images=facts,
          modalities=[*([IMAGES] if facts else []), *manifest.profiles],

@@ -1,143 +1,243 @@
-"""Sites: from image files to one compressed Zarr array, site by site, and the intensity limits of each plate."""
+"""Images of a screen: which sites there are, the work of each plate, and the tables over all plates."""
 
-import hashlib
-import math
-from collections import deque
+import json
+import os
+import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import zarr
 from numpy.typing import NDArray
-from skimage.transform import resize_local_mean
-from zarr.codecs import BloscCodec
 
-from dssl_bio.errors import ImageError
-from dssl_bio.imaging.intensity import limits
-from dssl_bio.imaging.read import Plane, read_site
+from dssl_bio.artefact import write_json
+from dssl_bio.errors import ImageError, ScreenError
+from dssl_bio.imaging.channel_order import signatures, suspected_swaps
+from dssl_bio.imaging.header import Header, Limits, require
+from dssl_bio.imaging.places import is_remote, require_reader
+from dssl_bio.imaging.quality import FLAGS as KINDS
+from dssl_bio.imaging.quality import METRICS
+from dssl_bio.imaging.read import header_of
+from dssl_bio.screens import plate_images as parts
+from dssl_bio.screens.by_plate import PlateJob, PlatesDone, by_plate, name_on_disk
 from dssl_bio.screens.expressions import as_text
-from dssl_bio.screens.manifest import ImagesSource, inside
-from dssl_bio.screens.rows import Rejections, TableRows
-from dssl_bio.screens.screen import INTENSITY, SITE_TABLE, SITES
-from dssl_bio.vocabulary import PLATE, ROW_KEY, SITE
+from dssl_bio.screens.manifest import ImagesSource
+from dssl_bio.screens.plate_images import PlateImages, ingest_plate
+from dssl_bio.screens.position import position_effect
+from dssl_bio.screens.rows import FILE, ROW, Rejections, TableRows, labelled
+from dssl_bio.screens.screen import (
+    FLAGGED,
+    FLAGS,
+    INTENSITY,
+    PLATE_FOLDERS,
+    PLATE_TABLE,
+    QUALITY,
+    SITE_TABLE,
+    WARNINGS,
+)
+from dssl_bio.screens.sources.load_data import planes_of
+from dssl_bio.vocabulary import PERT_TYPE, PLATE, ROW_KEY, SITE, WELL
 
-READERS = 4
-SITES_FOR_LIMITS = 64
-PIXELS_FOR_LIMITS = 65_536
-
-Pixels = NDArray[np.uint16]
+PARTIAL, MARK = ".partial", "ingest.json"
+HEADERS = 15
+"""Files that are asked what size and type sites have; most of them decide."""
+REMOTE_HEADERS = 3
+N_SITES, N_FLAGGED, WELL_FLAGS = "n_sites", "n_flagged_sites", "quality_flags"
+"""Columns of `wells` that say what quality control found."""
 
 
 @dataclass(frozen=True)
-class SiteList:
-    """Sites whose file names can be followed.
+class SitePlan:
+    """The sites of a screen before any is read.
 
     Attributes:
-        rows: accepted rows of the image table.
-        planes: where the channels of each lie.
-        shape: (H, W) of the first site that can be read; the others must agree.
+        rows: accepted rows of the image tables, with the text of their files.
+        plates: (S,) plate of each.
+        control: (S,) sites of negative controls.
+        bases: what file names are relative to, by the rows' `_file`.
+        source: the manifest's images.
+        root: of the manifest's paths.
+        header: size and type of most files.
         stored: (H, W) after shrinking.
-        n_files: files named.
-        n_bytes: their size.
-        digest: SHA-256 over their names and sizes, in order.
     """
 
     rows: pd.DataFrame
-    planes: list[list[Plane]]
-    shape: tuple[int, int]
+    plates: NDArray[np.str_]
+    control: NDArray[np.bool_]
+    bases: dict[str, Path]
+    source: ImagesSource
+    root: Path
+    header: Header
     stored: tuple[int, int]
-    n_files: int
-    n_bytes: int
-    digest: str
+
+    @property
+    def names(self) -> list[str]:
+        """The plates, each once, in order."""
+        return sorted(set(self.plates.tolist()))
+
+    @property
+    def n_bytes(self) -> int:
+        """What the pixels will take at most."""
+        return 2 * len(self.rows) * len(self.source.order) * self.stored[0] * self.stored[1]
 
 
-def list_sites(table: TableRows, source: ImagesSource, root: Path, rejections: Rejections) -> SiteList:
-    """Follows the file names of an image table; rows that lead nowhere are rejected.
+@dataclass(frozen=True)
+class SitesDone:
+    """What became of the sites.
+
+    Attributes:
+        sites: rows of those that were read: row_key, Metadata_Site, plate, file, flags, flagged.
+        plates: those with at least one site, in the order of `sites`.
+        folders: of these plates.
+        checksums: of their large files, by plate and name.
+        inputs: number, size and checksum of what was read.
+        warnings: plate, well, site, file, message.
+    """
+
+    sites: pd.DataFrame
+    plates: list[str]
+    folders: dict[str, Path]
+    checksums: dict[str, dict[str, str]]
+    inputs: dict[str, Any]
+    warnings: pd.DataFrame
+
+
+def plan_sites(table: TableRows, source: ImagesSource, root: Path, wells: pd.DataFrame,
+               plates: NDArray[np.str_]) -> SitePlan:
+    """Which sites there are, and of what size and type most of their files are.
+
+    Args:
+        table: accepted rows of the image tables.
+        source: the manifest's images.
+        root: of the manifest's paths.
+        wells: the screen's wells.
+        plates: (W,) plate of each well.
 
     Raises:
         ImageError: no site can be read.
     """
-    base = root / source.folder if source.folder else table.plan.paths[0].parent
-    kept, planes, files, problems = [], [], {}, []
-    for position, row in enumerate(table.frame.to_dict("records")):
-        try:
-            found = [_plane(row, source, base, channel) for channel in source.order]
-            files.update({plane.path: plane.path.stat().st_size for plane in found})
-        except (ImageError, OSError) as problem:
-            problems.append((position, str(problem)))
-            continue
-        kept.append(position)
-        planes.append(found)
-    rejected = table.frame.iloc[[position for position, _ in problems]]
-    rejections.add("images", rejected, [reason for _, reason in problems])
-    shape = _first_shape(planes, source, [reason for _, reason in problems])
-    digest = hashlib.sha256()
-    for path, size in files.items():
-        digest.update(f"{path.relative_to(base).as_posix()}\t{size}\n".encode())
-    return SiteList(table.frame.iloc[kept], planes, shape, _stored_shape(shape, source), len(files),
-                    sum(files.values()), digest.hexdigest())
+    bases = {label: root / source.folder if source.folder else path.parent
+             for label, path in labelled(table.plan.paths).items()}
+    place = pd.Series(np.arange(len(wells)), index=wells[ROW_KEY])
+    owner = place.reindex(table.frame[ROW_KEY]).to_numpy(np.int64)
+    columns = [c for c in (ROW_KEY, PLATE, WELL, SITE, FILE, ROW, *source.file_columns, *source.path_columns)
+               if c in table.frame]
+    rows = table.frame[list(dict.fromkeys(columns))].assign(**{parts.FILES: file_text(table.frame, source)})
+    control = (wells[PERT_TYPE] == "negcon").to_numpy()[owner]
+    header = _usual_header(rows, source, bases)
+    return SitePlan(rows, plates[owner], control, bases, source, root, header, _stored_shape(header.shape, source))
 
 
-def write_sites(sites: SiteList, source: ImagesSource, folder: Path, rejections: Rejections,
-                progress: Callable[[int, int], None]) -> pd.DataFrame:
-    """Reads every site and writes the good ones, in order; unreadable ones are rejected with their reason.
-
-    Returns:
-        The rows of the sites written; row i is site i of the array.
+def ingest_sites(plan: SitePlan, folder: Path, rejections: Rejections, *, workers: int = 1,
+                 scheduler: str | None = None, progress: Callable[[int, int], None] | None = None) -> SitesDone:
+    """Reads all plates that are not done, each into a folder of its own; what cannot be read is rejected.
 
     Raises:
         ImageError: no site could be read.
     """
-    folder.mkdir(parents=True)
-    shape = (len(sites.planes), len(source.order), *sites.stored)
-    array = zarr.create_array(store=folder / SITES, shape=shape, chunks=(1, *shape[1:]), dtype="uint16",
-                              compressors=BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle"))
-    good: list[int] = []
-    bad: list[int] = []
-    reasons: list[str] = []
-    for position, outcome in enumerate(_read_ahead(sites, source)):
-        if isinstance(outcome, ImageError):
-            bad.append(position)
-            reasons.append(str(outcome))
-        else:
-            array[len(good)] = outcome
-            good.append(position)
-        progress(position + 1, len(sites.planes))
-    rejections.add("images", sites.rows.iloc[bad], reasons)
-    if not good:
-        raise ImageError(f"none of {len(sites.planes)} sites can be read; the first: {reasons[0]}")
-    array.resize((len(good), *shape[1:]))
-    return sites.rows.iloc[good].reset_index(drop=True)
+    in_this_process = workers == 1 and scheduler is None
+    total = len(plan.rows) if in_this_process else len(plan.names)
+    done_sites = 0
+
+    def told(n: int) -> None:
+        nonlocal done_sites
+        done_sites += n
+        if progress is not None:
+            progress(done_sites, total)
+
+    task = partial(ingest_plate, progress=told) if in_this_process else ingest_plate
+    done = by_plate(task, _jobs(plan, workers), folder, fingerprint=parts.fingerprint, n_plates=len(plan.names),
+                    workers=workers, scheduler=scheduler, progress=None if in_this_process else progress)
+    return _collected(plan, done, rejections)
 
 
-def write_site_table(rows: pd.DataFrame, wells: pd.DataFrame, plates: NDArray[np.str_],
-                     is_control: NDArray[np.bool_], channels: tuple[str, ...], folder: Path) -> None:
-    """Writes which well each site belongs to, and the intensity limits of each plate and channel.
+def write_images(plan: SitePlan, done: SitesDone, wells: pd.DataFrame, folder: Path) -> dict[str, str]:
+    """Moves the plates' pixels into the screen's folder and writes the tables over all of them.
 
-    The limits are those of the plate's negative controls where it has some, so that a phenotype does not set its
-    own scale; of all its sites otherwise.
+    Returns:
+        Checksums of the large files, by their names relative to the screen.
     """
-    position = pd.Series(np.arange(len(wells)), index=wells[ROW_KEY])
-    owner = position.reindex(rows[ROW_KEY]).to_numpy(np.int64)
-    table = pd.DataFrame({"row": owner, SITE: rows[SITE].to_numpy(), PLATE: plates[owner], "file": rows["file"]})
+    (folder / PLATE_FOLDERS).mkdir(parents=True)
+    owner = pd.Series(np.arange(len(wells)), index=wells[ROW_KEY]).reindex(done.sites[ROW_KEY]).to_numpy(np.int64)
+    table = pd.DataFrame({"row": owner, **{c: done.sites[c] for c in (SITE, PLATE, parts.FILES, FLAGS, FLAGGED)}})
     table.to_parquet(folder / SITE_TABLE)
-    array = zarr.open_array(folder / SITES, mode="r")
-    step = max(1, math.ceil(math.sqrt(array.shape[2] * array.shape[3] / PIXELS_FOR_LIMITS)))
-    found = []
-    for plate, members in table.groupby(PLATE, sort=True):
-        numbers = members.index.to_numpy()
-        controls = numbers[is_control[owner[numbers]]]
-        chosen = controls if len(controls) else numbers
-        spread = np.linspace(0, len(chosen) - 1, min(len(chosen), SITES_FOR_LIMITS))
-        chosen = chosen[spread.round().astype(int)]
-        pixels = np.stack([np.asarray(array[int(number)])[:, ::step, ::step] for number in chosen])
-        for channel, (low, high) in zip(channels, limits(pixels), strict=True):
-            found.append({PLATE: plate, "channel": channel, "low": low, "high": high, "n_sites": len(chosen),
-                          "reference": "negcon" if len(controls) else "plate"})
-    pd.DataFrame(found).to_parquet(folder / INTENSITY)
+    metrics = np.concatenate([np.load(done.folders[p] / parts.METRIC_PART, allow_pickle=False) for p in done.plates])
+    _metric_table(metrics, plan.source.order).to_parquet(folder / QUALITY)
+    _concatenated(done, parts.LIMIT_PART).to_parquet(folder / INTENSITY)
+    described = _concatenated(done, parts.PLATE_PART)
+    names = wells[WELL].to_numpy(object)[owner] if WELL in wells else None
+    described["position_effect"] = _position_effects(described, table, metrics, names, plan.source.order)
+    described.to_parquet(folder / PLATE_TABLE)
+    swapped = _swapped_plates(table, metrics, plan.source.order)
+    pd.concat([done.warnings, swapped]).reset_index(drop=True).to_parquet(folder / WARNINGS)
+    known = {}
+    for plate in done.plates:
+        place = folder / PLATE_FOLDERS / name_on_disk(plate)
+        os.replace(done.folders[plate], place)
+        kept = {name.split("/")[0] for name in done.checksums[plate]} | set(parts.LASTING)
+        for path in place.iterdir():
+            if path.name not in kept:
+                path.unlink()
+        prefix = f"{folder.name}/{PLATE_FOLDERS}/{place.name}/"
+        known.update({prefix + name: value for name, value in done.checksums[plate].items()})
+    return known
+
+
+def with_quality(wells: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
+    """Wells with the number of their sites, of those that are flagged, and the flags themselves."""
+    groups = sites.groupby(ROW_KEY)
+    counts = pd.DataFrame({N_SITES: groups.size(), N_FLAGGED: groups[FLAGGED].sum(), WELL_FLAGS: groups[FLAGS].agg(
+        lambda texts: ";".join(kind for kind in KINDS if any(kind in text.split(";") for text in texts)))})
+    found = counts.reindex(wells[ROW_KEY]).reset_index(drop=True)
+    return wells.assign(**{N_SITES: found[N_SITES].fillna(0).astype(int).to_numpy(),
+                           N_FLAGGED: found[N_FLAGGED].fillna(0).astype(int).to_numpy(),
+                           WELL_FLAGS: found[WELL_FLAGS].fillna("").to_numpy()})
+
+
+def quality_counts(sites: pd.DataFrame) -> dict[str, Any]:
+    """How many sites there are, how many are flagged and for what, and wells of which no site is left unflagged."""
+    kinds = Counter(kind for text in sites[FLAGS] for kind in text.split(";") if kind)
+    usable = sites[~sites[FLAGGED]][ROW_KEY].nunique()
+    return {"sites": len(sites), "flagged_sites": int(sites[FLAGGED].sum()),
+            "flags": {kind: kinds[kind] for kind in KINDS if kinds[kind]},
+            "wells_without_unflagged_site": sites[ROW_KEY].nunique() - usable}
+
+
+def image_facts(plan: SitePlan, done: SitesDone) -> dict[str, Any]:
+    """What screen.json says of the images: everything that serving must do alike."""
+    zoom = plan.header.height / plan.stored[0]
+    return {"pixel_size_um": plan.source.pixel_size_um * zoom, "channels": list(plan.source.order),
+            "plates": done.plates, "bits": plan.source.bits, "dtype": str(plan.header.dtype),
+            "clipping": asdict(plan.source.clipping), "illumination": plan.source.illumination.method,
+            "store": plan.source.store, "preprocessing_version": parts.VERSION}
+
+
+def partial_folder(folder: Path) -> Path:
+    """Where plates lie until the screen is complete.
+
+    Raises:
+        ScreenError: something else is there.
+    """
+    place = folder.with_name(folder.name + PARTIAL)
+    if place.exists() and not (place / MARK).is_file() and (not place.is_dir() or any(place.iterdir())):
+        raise ScreenError(f"{place}, where plates would lie until the screen is complete, exists and holds no ingest; "
+                          "move it away or choose another place")
+    place.mkdir(parents=True, exist_ok=True)
+    if not (place / MARK).is_file():
+        write_json(place / MARK, {"for": folder.name})
+    return place
+
+
+def finished_plates(place: Path) -> int:
+    """Plates that are complete in a partial folder; without any the folder is removed."""
+    n = len(list((place / PLATE_FOLDERS).glob("[!.]*"))) if (place / PLATE_FOLDERS).is_dir() else 0
+    if not n:
+        shutil.rmtree(place, ignore_errors=True)
+    return n
 
 
 def file_text(rows: pd.DataFrame, source: ImagesSource) -> "pd.Series[str]":
@@ -149,30 +249,42 @@ def file_text(rows: pd.DataFrame, source: ImagesSource) -> "pd.Series[str]":
     return text
 
 
-def _plane(row: dict[str, object], source: ImagesSource, base: Path, channel: str) -> Plane:
-    column = source.file or str(source.channels[channel])
-    name = row[column]
-    if name is None or name is pd.NA or name != name or not str(name).strip():
-        raise ImageError(f"no file name in column {column} (channel {channel})")
-    try:
-        path = base / inside(str(name).strip())
-    except ValueError as problem:
-        raise ImageError(f"channel {channel}: {problem}") from problem
-    if not path.is_file():
-        raise ImageError(f"{path}: no such file (channel {channel})")
-    return Plane(path, int(source.channels[channel]) if source.file else None)
+def _jobs(plan: SitePlan, workers: int) -> Iterator[PlateJob]:
+    readers = max(1, min(parts.MOST_READERS, (os.cpu_count() or 1) // workers))
+    for plate in plan.names:
+        here = plan.plates == plate
+        yield PlateJob(plate, PlateImages(plate, plan.rows[here].reset_index(drop=True), plan.control[here], plan.bases,
+                                          plan.source, plan.root, plan.header.shape, str(plan.header.dtype),
+                                          plan.stored, readers))
 
 
-def _first_shape(planes: list[list[Plane]], source: ImagesSource, problems: list[str]) -> tuple[int, int]:
-    for found in planes:
+def _usual_header(rows: pd.DataFrame, source: ImagesSource, bases: dict[str, Path]) -> Header:
+    """Size and type of most of some files, so that one strange site does not make all others strange.
+
+    Raises:
+        ImageError: none of all sites' headers can be read.
+    """
+    seen: Counter[Header] = Counter()
+    problem = ""
+    spread = np.unique(np.linspace(0, len(rows) - 1, min(HEADERS, len(rows))).round().astype(int))
+    for asked, number in enumerate([*spread, *np.setdiff1d(np.arange(len(rows)), spread)]):
+        if asked >= len(spread) and seen:
+            break
+        row: dict[Any, Any] = rows.iloc[number].to_dict()
         try:
-            height, width = read_site(found, source.order).shape[1:]
-        except ImageError as problem:
-            problems.append(str(problem))
-            continue
-        return height, width
-    first = f"; the first: {problems[0]}" if problems else ""
-    raise ImageError(f"none of {len(problems)} sites can be read{first}")
+            place = planes_of(row, source, bases[row[FILE]])[0].path
+            if is_remote(place):
+                require_reader(str(place))
+                if sum(seen.values()) >= REMOTE_HEADERS:
+                    break
+            found = header_of(place)
+            require(found, str(place), Limits(bits=source.bits))
+            seen[Header(1, found.height, found.width, found.dtype)] += 1
+        except ImageError as error:
+            problem = problem or str(error)
+    if not seen:
+        raise ImageError(f"none of {len(rows)} sites can be read" + (f"; the first: {problem}" if problem else ""))
+    return seen.most_common(1)[0][0]
 
 
 def _stored_shape(shape: tuple[int, int], source: ImagesSource) -> tuple[int, int]:
@@ -182,31 +294,66 @@ def _stored_shape(shape: tuple[int, int], source: ImagesSource) -> tuple[int, in
     return max(1, round(shape[0] * zoom)), max(1, round(shape[1] * zoom))
 
 
-def _read_ahead(sites: SiteList, source: ImagesSource) -> Iterator[Pixels | ImageError]:
-    """Sites in order, read by a few threads that stay a little ahead; decoders release the interpreter."""
+def _collected(plan: SitePlan, done: PlatesDone, rejections: Rejections) -> SitesDone:
+    """What the plates left, read back in their order."""
+    for plate, reason in done.failed.items():
+        rejections.add("images", plan.rows[plan.plates == plate], reason)
+    sites, warnings, checksums, plates, digests = [], [], {}, [], []
+    n_files = n_bytes = 0
+    for plate, place in done.folders.items():
+        rejections.parts.append(pd.read_parquet(place / parts.REJECTED_PART))
+        warnings.append(pd.read_parquet(place / parts.WARNING_PART))
+        facts = json.loads((place / parts.FACTS_PART).read_text(encoding="utf-8"))
+        n_files, n_bytes = n_files + facts["n_files"], n_bytes + facts["n_bytes"]
+        digests.append(facts["digest"])
+        found = pd.read_parquet(place / parts.SITE_PART)
+        if len(found):
+            sites.append(found)
+            plates.append(plate)
+            checksums[plate] = facts["files"]
+    if not sites:
+        reasons = rejections.table()["reason"]
+        first = f"; the first: {reasons.iloc[0]}" if len(reasons) else ""
+        raise ImageError(f"none of {len(plan.rows)} sites can be read{first}")
+    table = pd.concat(sites, ignore_index=True)
+    lost = plan.rows[~plan.rows[ROW_KEY].isin(table[ROW_KEY])].drop_duplicates(ROW_KEY)
+    if len(lost):
+        place = {"plate": plan.plates[plan.rows[ROW_KEY].isin(lost[ROW_KEY]) & ~plan.rows.duplicated(ROW_KEY)],
+                 "well": lost[WELL].to_numpy() if WELL in lost else ""}
+        warnings.append(pd.DataFrame({**place, "site": "", "file": "", "message": "no site of this well is left"},
+                                     index=range(len(lost))).astype("str"))
+    inputs = {"n_files": n_files, "n_bytes": n_bytes, "sha256_of_names_and_sizes_by_plate": digests}
+    return SitesDone(table, plates, {plate: done.folders[plate] for plate in plates}, checksums, inputs,
+                     pd.concat(warnings, ignore_index=True))
 
-    def read(planes: list[Plane]) -> Pixels | ImageError:
-        try:
-            return _shrunk(read_site(planes, source.order, sites.shape), sites.stored)
-        except ImageError as problem:
-            return problem
 
-    waiting: deque[Future[Pixels | ImageError]] = deque()
-    with ThreadPoolExecutor(READERS) as pool:
-        try:
-            for planes in sites.planes:
-                waiting.append(pool.submit(read, planes))
-                if len(waiting) > 2 * READERS:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+def _concatenated(done: SitesDone, name: str) -> pd.DataFrame:
+    return pd.concat([pd.read_parquet(done.folders[plate] / name) for plate in done.plates], ignore_index=True)
 
 
-def _shrunk(site: Pixels, shape: tuple[int, int]) -> Pixels:
-    """A site (C, H, W) whose pixels are means over those they cover."""
-    if site.shape[1:] == shape:
-        return site
-    small = resize_local_mean(site.astype(np.float32), shape, channel_axis=0, preserve_range=True)
-    return np.clip(np.rint(small), 0, 65_535).astype(np.uint16)
+def _metric_table(metrics: NDArray[np.float32], channels: tuple[str, ...]) -> pd.DataFrame:
+    flat = pd.DataFrame(metrics.reshape(-1, len(METRICS)), columns=list(METRICS))
+    flat.insert(0, "site", np.repeat(np.arange(len(metrics)), len(channels)))
+    flat.insert(1, "channel", np.tile(np.array(channels, dtype=object), len(metrics)))
+    return flat
+
+
+def _position_effects(described: pd.DataFrame, table: pd.DataFrame, metrics: NDArray[np.float32],
+                      names: NDArray[np.object_] | None, channels: tuple[str, ...]) -> list[float]:
+    """Of each row of the plates' table; missing where wells have no names or are too few."""
+    if names is None:
+        return [float("nan")] * len(described)
+    plates, means = table[PLATE].to_numpy(object), np.log2(np.maximum(metrics[:, :, METRICS.index("mean")], 1))
+    return [position_effect(names[plates == row[PLATE]], means[plates == row[PLATE], channels.index(row["channel"])])
+            for row in described.to_dict("records")]
+
+
+def _swapped_plates(table: pd.DataFrame, metrics: NDArray[np.float32], channels: tuple[str, ...]) -> pd.DataFrame:
+    """A warning for each plate whose channels look exchanged beside the other plates."""
+    plates, number = np.unique(table[PLATE].to_numpy(str), return_inverse=True)
+    looks = signatures(metrics)
+    middles = np.stack([np.median(looks[number == i], axis=0) for i in range(len(plates))])
+    found = [{"plate": plates[swap.number], "well": "", "site": "", "file": "",
+              "message": f"on the whole plate channels {channels[swap.first]} and {channels[swap.second]} look "
+                         "exchanged, compared with the other plates"} for swap in suspected_swaps(middles)]
+    return pd.DataFrame(found, columns=["plate", "well", "site", "file", "message"], dtype="str")

@@ -84,7 +84,7 @@ def _paths(file: ManifestFile) -> dict[str, list[Path]]:
     found = {name: [path for table in source.tables for path in _matching(file.root, table)]
              for name, source in manifest.profiles.items()}
     if manifest.images:
-        found[IMAGES] = [file.root / manifest.images.table]
+        found[IMAGES] = [path for table in manifest.images.tables for path in _matching(file.root, table)]
     return found
 
 
@@ -154,9 +154,8 @@ def _table(manifest: Manifest, name: str, paths: list[Path], headers: list[list[
     annotations = [column for column in _matched(header, manifest.annotations) if column not in features]
     files: list[str] = []
     if manifest.images and name == IMAGES:
-        named = [manifest.images.file] if manifest.images.file else map(str, manifest.images.channels.values())
-        files = [str(column) for column in named]
-        _require(files, set(header), "images: channels")
+        _require(manifest.images.file_columns, set(header), "images: channels")
+        files = [*manifest.images.file_columns, *(c for c in manifest.images.path_columns if c in header)]
     expressions = _controls(manifest) | (parse(manifest.where).columns() if manifest.where else set())
     wanted = {*manifest.columns.values(), *annotations, *files, *key, *expressions,
               *([manifest.dose.column] if manifest.dose else []),

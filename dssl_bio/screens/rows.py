@@ -1,5 +1,6 @@
 """Rows of a manifest's tables in our vocabulary: filtered, keyed, typed; those that cannot be are rejected."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +37,8 @@ from dssl_bio.vocabulary import (
 FILE, ROW, CONTROL, JOIN = "_file", "_row", "_control", "_join"
 TEXT_WORDS = (SOURCE, BATCH, PLATE, WELL, SITE, INCHIKEY, SMILES, PERT_TYPE, COMPOUND, MOA, CELL_LINE, REPLICATE, RUN)
 KEY_SEPARATOR = ":"
+PLACES = {"plate": PLATE, "well": WELL, "site": SITE}
+"""Where a rejected row was measured, as far as its table says."""
 
 
 @dataclass
@@ -49,11 +52,14 @@ class Rejections:
         if len(rows):
             columns = {"modality": modality, "file": rows[FILE].to_numpy(), "row": rows[ROW].to_numpy(),
                        "reason": reason, "value": value}
+            for name, word in PLACES.items():
+                columns[name] = as_text(rows[word]).fillna("").to_numpy() if word in rows else ""
             self.parts.append(pd.DataFrame(columns, index=range(len(rows))))
 
     def table(self) -> pd.DataFrame:
-        """All of them: modality, file, row (from 1, header not counted), reason, value."""
-        kinds = {"modality": "str", "file": "str", "row": "int64", "reason": "str", "value": "str"}
+        """All of them: modality, file, row (from 1, header not counted), reason, value, plate, well, site."""
+        kinds = {"modality": "str", "file": "str", "row": "int64", "reason": "str", "value": "str",
+                 **dict.fromkeys(PLACES, "str")}
         empty = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
         found = pd.concat([part.astype({"value": "str"}) for part in self.parts]) if self.parts else empty
         return found.astype(kinds).sort_values(["modality", "file", "row"], kind="stable").reset_index(drop=True)
@@ -84,7 +90,8 @@ def read_rows(manifest: Manifest, screen: ScreenPlan, plan: TablePlan, rejection
     Raises:
         ManifestError: it cannot be read, a filter does not fit its columns, or a key is repeated.
     """
-    raw = pd.concat([_read(path, plan.text_columns) for path in plan.paths], ignore_index=True)
+    raw = pd.concat([_read(path, label, plan.text_columns) for label, path in labelled(plan.paths).items()],
+                    ignore_index=True)
     table = with_words(raw, manifest)
     kept = _mask(manifest.where, table, "where")
     control = np.zeros(len(table), dtype=bool)
@@ -111,9 +118,17 @@ def with_words(raw: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:
     return raw.drop(columns=[word for word in added if word in raw]).assign(**added)
 
 
-def _read(path: Path, columns: list[str]) -> pd.DataFrame:
+def labelled(paths: Sequence[Path]) -> dict[str, Path]:
+    """Tables by what their rows are told by: the name, or the path from where they part, when names are the same."""
+    if len({path.name for path in paths}) == len(paths):
+        return {path.name: path for path in paths}
+    common = Path(os.path.commonpath([path.parent for path in paths]))
+    return {path.relative_to(common).as_posix(): path for path in paths}
+
+
+def _read(path: Path, label: str, columns: list[str]) -> pd.DataFrame:
     table = read_text_columns(path, columns)
-    table[FILE] = pd.Series(path.name, index=table.index, dtype="str")
+    table[FILE] = pd.Series(label, index=table.index, dtype="str")
     table[ROW] = np.arange(1, len(table) + 1)
     return table
 
@@ -214,8 +229,8 @@ def _sources(manifest: Manifest, plan: TablePlan, key: list[str]) -> set[str]:
     kept = {*plan.annotations, *key, *manifest.columns, *manifest.constants, ROW_KEY, FILE, ROW, CONTROL, JOIN, DOSE_UM}
     renamed = set(manifest.columns.values()) | ({manifest.dose.column} if manifest.dose else set())
     files: set[str] = set()
-    if plan.modality == IMAGES and manifest.images:
-        files = {manifest.images.file} if manifest.images.file else {str(c) for c in manifest.images.channels.values()}
+    if plan.modality == IMAGES:
+        files = set(_image_columns(manifest))
     plain = {column for column in plan.text_columns if not column.startswith("Metadata_")}
     return (renamed | plain) - kept - files
 
@@ -272,7 +287,7 @@ def _why_empty(tables: Sequence[TableRows]) -> str:
 def _image_columns(manifest: Manifest) -> list[str]:
     if manifest.images is None:
         return []
-    return [manifest.images.file] if manifest.images.file else [str(c) for c in manifest.images.channels.values()]
+    return [*manifest.images.file_columns, *manifest.images.path_columns]
 
 
 def _pert_types(wells: pd.DataFrame, control: NDArray[np.bool_], manifest: Manifest,

@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 
 from dssl_bio.artefact import identity, read_record, require_files, verify
 from dssl_bio.errors import ScreenError
+from dssl_bio.imaging.intensity import Clipping
+from dssl_bio.screens.by_plate import name_on_disk
+from dssl_bio.screens.site_store import SiteArray, SiteStore
 from dssl_bio.vocabulary import PLATE
 
 WELLS, MOLECULES, REJECTED, UNJOINED = "wells.parquet", "molecules.parquet", "rejected.parquet", "unjoined.parquet"
 PROFILES, VALUES, COLUMNS, ROWS = "profiles", "values.f32", "columns.json", "rows.npy"
 IMAGES, SITES, SITE_TABLE, INTENSITY = "images", "sites.zarr", "sites.parquet", "intensity.parquet"
+PLATE_FOLDERS, PLATE_TABLE, QUALITY, WARNINGS = "plates", "plates.parquet", "quality.parquet", "warnings.parquet"
+FLAGS, FLAGGED = "flags", "flagged"
 
 
 @dataclass(frozen=True)
@@ -36,25 +41,60 @@ class Profiles:
 
 @dataclass(frozen=True)
 class Images:
-    """Raw sites.
+    """Sites, with the illumination of their plates divided out.
 
     Attributes:
-        sites: Zarr array (S, C, H, W) uint16.
-        table: one row a site: row (position in `wells`), Metadata_Site, plate.
+        sites: array (S, C, H, W) uint16; a site, or several, are read when they are asked for.
+        table: one row a site: row (position in `wells`), Metadata_Site, plate, flags (of quality), flagged.
         pixel_size_um: of the stored sites.
         channels: names of the C channels.
         intensity: plate, channel, low, high: limits for scaling.
+        clipping: how the limits were found and where scaled values are cut off.
+        folder: where the tables of quality lie.
     """
 
-    sites: zarr.Array
+    sites: SiteArray
     table: pd.DataFrame
     pixel_size_um: float
     channels: tuple[str, ...]
     intensity: pd.DataFrame
+    clipping: Clipping = Clipping()
+    folder: Path | None = None
 
     def read(self, numbers: NDArray[np.integer]) -> NDArray[np.uint16]:
         """Sites (N, C, H, W) by number."""
         return np.stack([np.asarray(self.sites[int(number)]) for number in numbers])
+
+    @property
+    def flagged(self) -> NDArray[np.bool_]:
+        """(S,) sites that quality control marked; none in screens of earlier versions."""
+        if FLAGGED not in self.table:
+            return np.zeros(len(self.table), dtype=bool)
+        return self.table[FLAGGED].to_numpy(bool)
+
+    def quality(self) -> pd.DataFrame:
+        """What was measured of each site and channel: site (number), channel, imaging.quality.METRICS."""
+        return self._read(QUALITY)
+
+    def plates(self) -> pd.DataFrame:
+        """What was found of each plate and channel: illumination, its unevenness, position effect."""
+        return self._read(PLATE_TABLE)
+
+    def warnings(self) -> pd.DataFrame:
+        """What is doubtful and was kept: plate, well, site, file, message."""
+        return self._read(WARNINGS)
+
+    def illumination(self, plate: str) -> NDArray[np.float32]:
+        """The field (C, h, w) that was divided out of a plate's sites, about 1."""
+        if self.folder is None or not (self.folder / PLATE_FOLDERS).is_dir():
+            return np.ones((len(self.channels), 2, 2), np.float32)
+        return np.load(self.folder / PLATE_FOLDERS / name_on_disk(plate) / "illumination.npy", allow_pickle=False)
+
+    def _read(self, name: str) -> pd.DataFrame:
+        if self.folder is None or not (self.folder / name).is_file():
+            raise ScreenError("this screen was made by an earlier version and holds no quality control; make it again "
+                              "with `dssl-bio ingest`")
+        return pd.read_parquet(self.folder / name)
 
     def limits(self, numbers: NDArray[np.integer]) -> NDArray[np.float32]:
         """Intensity limits (N, C, 2) of each site's plate."""
@@ -135,5 +175,10 @@ def _open_profiles(folder: Path) -> Profiles:
 
 
 def _open_images(folder: Path, facts: dict[str, Any]) -> Images:
-    return Images(zarr.open_array(folder / SITES, mode="r"), pd.read_parquet(folder / SITE_TABLE),
-                  float(facts["pixel_size_um"]), tuple(facts["channels"]), pd.read_parquet(folder / INTENSITY))
+    sites: SiteArray
+    if "plates" in facts:
+        sites = SiteStore.open([folder / PLATE_FOLDERS / name_on_disk(plate) for plate in facts["plates"]])
+    else:  # screens of earlier versions: one Zarr array
+        sites = zarr.open_array(folder / SITES, mode="r")
+    return Images(sites, pd.read_parquet(folder / SITE_TABLE), float(facts["pixel_size_um"]), tuple(facts["channels"]),
+                  pd.read_parquet(folder / INTENSITY), Clipping(**facts.get("clipping", {})), folder)

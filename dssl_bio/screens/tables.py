@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from dssl_bio.errors import ManifestError
+from dssl_bio.screens.sources.ome_zarr import is_plate, plate_table
 
 MAX_TABLE_BYTES = 20_000_000_000
 CHUNK_ROWS = 4_096
@@ -31,6 +32,8 @@ def columns_of(path: Path, max_bytes: int = MAX_TABLE_BYTES) -> list[str]:
     Raises:
         ManifestError: missing, too large, of an unknown kind, not readable, or a column name is repeated.
     """
+    if is_plate(path):
+        return list(plate_table(path).columns)
     _check(path, max_bytes)
     try:
         if path.name.lower().endswith(PARQUET):
@@ -53,6 +56,8 @@ def read_text_columns(path: Path, columns: Sequence[str], max_bytes: int = MAX_T
     Raises:
         ManifestError: the table cannot be read.
     """
+    if is_plate(path):
+        return plate_table(path)[list(columns)]
     _check(path, max_bytes)
     try:
         if path.name.lower().endswith(PARQUET):
@@ -85,7 +90,9 @@ def read_numbers(path: Path, columns: Sequence[str]) -> Iterator[NDArray[np.floa
 
 
 def table_checksum(path: Path) -> str:
-    """SHA-256 of a table's bytes."""
+    """SHA-256 of a table's bytes; of an OME-Zarr plate, of the list of its fields."""
+    if is_plate(path):
+        return hashlib.sha256(plate_table(path).to_csv(index=False).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

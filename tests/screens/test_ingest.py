@@ -326,12 +326,14 @@ def test_a_damaged_screen_is_said(tmp_path):
         Screen.open(screen.folder)
 
 
-def test_a_screen_without_one_of_its_files_is_not_opened(tmp_path):
+@pytest.mark.parametrize("store", ["memory_map", "zarr"])
+def test_a_screen_without_one_of_its_files_is_not_opened(tmp_path, store):
     """Zarr reads an absent chunk as zeros: black pictures, and no error."""
     manifest, _ = write_sites(tmp_path, 3, 1)
+    manifest.write_text(manifest.read_text().replace("pixel_size_um", f'store = "{store}"\npixel_size_um'))
     folder = ingested(manifest).folder
-    chunk = max((path for path in (folder / "images" / "sites.zarr").rglob("*") if path.is_file()),
-                key=lambda path: path.stat().st_size)
+    chunk = max((path for path in (folder / "images" / "plates").rglob("*") if path.is_file()),
+                key=lambda path: path.stat().st_size * (path.suffix in ("", ".u16")))
     pixels = chunk.read_bytes()
     chunk.unlink()
     with pytest.raises(ScreenError, match=f"{chunk.name} is missing; make the screen again with `dssl-bio ingest`"):

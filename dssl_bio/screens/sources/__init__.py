@@ -1,0 +1,1 @@
+"""Published layouts of screens: how their tables name files."""

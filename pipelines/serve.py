@@ -62,7 +62,7 @@ def serve_bundles(bundles: list[Path], port: int | None, host: str, no_browser: 
     if not no_browser and not api:
         webbrowser.open(address)
     # A page of another site may call a server on one's own machine by a name that it made point there
-    hosts = ",".join(LOCAL) if host in LOCAL else ""
+    hosts = ",".join(LOCAL[:2]) if host in LOCAL[:2] else ""
     return _run(api_command(host, port) if api else streamlit_command(host, port), bundles, {HOSTS_VARIABLE: hosts})
 
 

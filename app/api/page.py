@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader
 
 ABOUT = ("The questions of the application, for programs; both call the same library. Scores are cosines of shared "
          "representations, not probabilities; p and q speak of the null that the answer names. Every refusal is a "
-         "sentence in `message`.")
+         "sentence under the name message.")
 
 
 def html(schema: dict[str, Any]) -> str:

@@ -107,6 +107,8 @@ def _parent(mol: Chem.Mol, shown: str) -> Molecule:
         raise MoleculeError(f"could not be standardised: {shown}") from error
     if not inchikey:
         raise MoleculeError(f"no InChIKey can be computed for {shown}")
+    if Chem.MolFromSmiles(canonical) is None:  # PF6- without its charge has a hydrogen too many to be read again
+        raise MoleculeError(f"has no neutral form that can be read: {shown}")
     return Molecule(canonical, inchikey, tuple(changes))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from dssl_bio.app.api import guard
+from dssl_bio.app.api import forms, guard
 from dssl_bio.app.api.server import create
 from starlette.testclient import TestClient
 
@@ -18,6 +18,7 @@ from dssl_bio.retrieval.own_phenotypes import embed_site
 from dssl_bio.retrieval.reverse import molecules_of
 from dssl_bio.retrieval.search import Searcher
 from dssl_bio.vocabulary import CHANNELS
+from tests.hostile_texts import HOSTILE, odd
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,11 @@ def tiff(seed, shape=(48, 48)):
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, np.random.default_rng(seed).poisson(300, shape).astype(np.uint16))
     return buffer.getvalue()
+
+
+def surrogate(character):
+    """Half a character, which no request can hold but as an escape of JSON."""
+    return 0xD800 <= ord(character) <= 0xDFFF
 
 
 def images(**others):
@@ -142,6 +148,25 @@ def test_what_does_not_fit_is_refused_with_a_sentence(method, path, sent, status
     assert told["message"].endswith(".")
     assert "/tmp" not in told["message"]
     assert "Traceback" not in told["message"]
+
+
+def test_odd_and_hostile_texts_are_each_answered_by_hits_or_a_sentence(client):
+    texts = [text for text in [*HOSTILE, *odd()] if len(text) <= forms.MAX_TEXT and not any(map(surrogate, text))]
+    n_molecules = 0
+    for start in range(0, len(texts), forms.MAX_MOLECULES):
+        sent = texts[start:start + forms.MAX_MOLECULES]
+        answer = client.post("/retrieve", json={"molecules": sent, "top_k": 1})
+        assert answer.status_code == 200
+        for text, one in zip(sent, answer.json()["answers"], strict=True):
+            assert one["query"] == text
+            assert bool(one["message"]) == (one["status"] == "error") == (not one["hits"])
+            assert "Traceback" not in one["message"]
+            n_molecules += one["status"] == "ok"
+    assert n_molecules > 20  # and not everything is refused
+    for text in HOSTILE:
+        text = text.encode("utf-8", "replace").decode()[:5_000]
+        status = client.get("/retrieve", params={"molecule": text, "top_k": 1}).status_code
+        assert status in (200, 422)
 
 
 def test_beyond_what_is_worked_at_a_request_is_told_to_wait(client):

@@ -17,6 +17,7 @@ from dssl_bio.learning.run import Run
 from dssl_bio.retrieval import own_phenotypes
 from dssl_bio.screens.screen import Screen
 from dssl_bio.vocabulary import CHANNELS
+from tests.hostile_texts import HOSTILE
 
 PAGES = Path("app/app_pages")
 
@@ -106,6 +107,27 @@ def test_a_pasted_batch_runs_to_its_end_with_a_row_for_what_is_no_molecule(profi
     assert "<dt>molecules asked</dt><dd>4</dd>" in text
     assert "<dt>could not be read</dt><dd>2</dd>" in text
     assert test.dataframe[0].value["query"].tolist() == ["CCO", "C1CC", "=1+1", "c1ccccc1"]
+
+
+def test_a_hostile_batch_is_one_row_a_line_each_with_hits_or_a_sentence(profile_bundle, monkeypatch):
+    lines = [line.strip() for text in HOSTILE for line in text.encode("utf-8", "replace").decode().splitlines()]
+    lines = [line for line in lines if line and len(line) < 5_000]
+    test = opened("batch", profile_bundle, monkeypatch)
+    test.text_area[0].set_value("\n".join(lines))
+    test.button[0].click().run()
+    job = test.session_state["batch_job"][-1]
+    for _ in range(300):
+        if job.finished:
+            break
+        time.sleep(0.1)
+    test.run()
+    assert not test.exception
+    assert not test.error
+    table = job.table
+    assert job.done == len(lines)
+    assert table["query"].drop_duplicates().tolist() == list(dict.fromkeys(lines))
+    assert (table.loc[table["status"] == "error", "message"].str.len() > 10).all()
+    assert (table["status"] == "ok").any()
 
 
 @pytest.mark.parametrize(("name", "content", "message"), [

@@ -6,6 +6,8 @@ import pytest
 from dssl_bio.app import cards, words
 from streamlit.testing.v1 import AppTest
 
+from tests.hostile_texts import HOSTILE
+
 PAGES = sorted(path for path in Path("app/app_pages").glob("*.py") if path.name != "__init__.py")
 START = Path("app/app_pages/molecule_to_phenotypes.py")
 
@@ -63,6 +65,16 @@ def test_what_is_no_molecule_gets_a_sentence(text, profile_bundle, monkeypatch):
     assert "Traceback" not in test.error[0].value
     assert "![" not in test.error[0].value
     assert "<script>" not in test.error[0].value
+
+
+def test_one_session_meets_many_hostile_texts_in_a_row(image_bundle, monkeypatch):
+    test = opened(START, image_bundle, monkeypatch)
+    for text in HOSTILE[::14]:
+        test.query_params["molecule"] = text.encode("utf-8", "replace").decode()
+        test.run()
+        assert not test.exception
+        assert len(test.error) == 1 or "Phenotypes, best first" in shown(test) or "molecules measured" in shown(test)
+        assert "<script>" not in shown(test)
 
 
 def test_a_hostile_compound_name_is_text(profile_bundle, monkeypatch):

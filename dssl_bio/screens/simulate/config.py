@@ -26,6 +26,7 @@ class SimulationConfig(Config):
         pixel_size_um: side of a pixel.
         fraction_dmso: share of a plate's wells that hold DMSO.
         cells_per_mm2: mean seeding density.
+        n_counterfactuals: wells of which the truth also holds a picture under another molecule.
         batch_effect: standard deviation of log staining between batches; between plates it is half of that.
     """
 
@@ -42,6 +43,7 @@ class SimulationConfig(Config):
     fraction_dmso: float = Field(0.1, gt=0, le=0.5)
     cells_per_mm2: float = Field(480.0, gt=50, le=1500)
     batch_effect: float = Field(0.15, ge=0, le=1)
+    n_counterfactuals: int = Field(48, ge=0, le=100_000)
 
     @model_validator(mode="after")
     def _consistent(self) -> "SimulationConfig":

@@ -15,6 +15,7 @@ from dssl_bio.errors import DsslBioError
 from dssl_bio.imaging.write import write_plane
 from dssl_bio.processes import interruption_left_to_parent, script_not_run_again
 from dssl_bio.screens.simulate.config import SimulationConfig
+from dssl_bio.screens.simulate.counterfactuals import draw_counterfactuals, write_counterfactuals
 from dssl_bio.screens.simulate.mechanisms import MECHANISMS
 from dssl_bio.screens.simulate.molecules import draw_molecules, truth_of_molecules
 from dssl_bio.screens.simulate.plates import Well, draw_wells
@@ -32,7 +33,7 @@ from dssl_bio.vocabulary import CHANNELS
 RECORD = "simulation.json"
 SCHEMA_VERSION = 1
 WELLS_PER_TASK = 8
-MASKS = Path("truth/masks")
+TRUTH = "truth"
 
 
 def simulate_screen(out: Path, config: SimulationConfig | None = None, *, n_workers: int | None = None,
@@ -61,12 +62,15 @@ def simulate_screen(out: Path, config: SimulationConfig | None = None, *, n_work
     with written_whole(out) as folder:
         for plate in {well.plate.name for well in wells}:
             (folder / "images" / plate).mkdir(parents=True)
-            (folder / MASKS / plate).mkdir(parents=True)
+            (folder / TRUTH / "masks" / plate).mkdir(parents=True)
         n_cells = list(_pictures(config, wells, folder, n_workers or os.cpu_count() or 1, progress))
         table_of_sites(config, wells).to_csv(folder / "sites.csv", index=False)
-        table_of_masks(config, wells).to_csv(folder / MASKS.with_suffix(".csv"), index=False)
-        truth_of_wells(wells, n_cells).to_parquet(folder / "truth" / "wells.parquet", index=False)
-        truth_of_molecules(molecules).to_parquet(folder / "truth" / "molecules.parquet", index=False)
+        table_of_masks(config, wells).to_csv(folder / TRUTH / "masks.csv", index=False)
+        truth_of_wells(wells, n_cells).to_parquet(folder / TRUTH / "wells.parquet", index=False)
+        truth_of_molecules(molecules).to_parquet(folder / TRUTH / "molecules.parquet", index=False)
+        if config.n_counterfactuals:
+            pairs = draw_counterfactuals(config, molecules, wells, config.n_counterfactuals)
+            write_counterfactuals(folder / "truth", config, pairs)
         (folder / "manifest.toml").write_text(_manifest(config), encoding="utf-8")
         write_json(folder / RECORD, {
             "schema_version": SCHEMA_VERSION, "simulated": True, "seed": config.seed, "config": config.model_dump(),
@@ -79,7 +83,8 @@ def simulate_screen(out: Path, config: SimulationConfig | None = None, *, n_work
 def disk_needed(config: SimulationConfig, n_wells: int) -> int:
     """Upper estimate in bytes: noise hardly compresses, masks shrink to a tenth, and a file takes whole blocks."""
     per_plane, per_mask = config.site_px**2 * 2 + 4096, config.site_px**2 // 5 + 4096
-    return n_wells * config.sites_per_well * (len(CHANNELS) * per_plane + 2 * per_mask)
+    of_sites = n_wells * config.sites_per_well * (len(CHANNELS) * per_plane + 2 * per_mask)
+    return of_sites + config.n_counterfactuals * len(CHANNELS) * per_plane
 
 
 def _pictures(config: SimulationConfig, wells: list[Well], folder: Path, n_workers: int,
@@ -121,7 +126,7 @@ def _write_site(config: SimulationConfig, folder: Path, well: Well, site: int) -
     for channel, plane in zip(CHANNELS, rendered.pixels, strict=True):
         write_plane(folder / "images" / file_name(well, site, channel), plane, config.pixel_size_um)
     for target, mask in (("nuclei", rendered.nuclei), ("cells", rendered.cells)):
-        write_plane(folder / MASKS / mask_name(well, site, target), mask, config.pixel_size_um)
+        write_plane(folder / TRUTH / mask_name(well, site, target), mask, config.pixel_size_um)
     return rendered.n_cells
 
 

@@ -241,8 +241,9 @@ def _trainer(epochs: int, folder: Path, step: int, keeper: Keeper, bf16: bool, c
                      enable_progress_bar=False, gradient_clip_val=1.0, log_every_n_steps=10)
 
 
-def _copied(model: DisentangledModel) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+def _copied(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in model.state_dict().items()}
 
 
 def _warn_of_collapse(step: int, metrics: dict[str, float]) -> None:

@@ -6,11 +6,23 @@ from dssl_bio.config import Config
 
 
 class ProfileDecoderConfig(Config):
-    """Sizes and training of the decoder to features."""
+    """Sizes and training of the decoder to features.
+
+    Attributes:
+        hidden: units.
+        dropout: of them.
+        noise: standard deviation of what is added to every number of a code while learning; codes of new wells are
+            never quite those learned from.
+        steps: minibatches.
+        batch_size: wells of a minibatch.
+        learning_rate: highest.
+        weight_decay: of AdamW.
+    """
 
     hidden: int = Field(256, ge=8)
     dropout: float = Field(0.1, ge=0, lt=1)
-    steps: int = Field(1500, ge=1)
+    noise: float = Field(0.02, ge=0)
+    steps: int = Field(600, ge=1)
     batch_size: int = Field(128, ge=4)
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(3e-2, ge=0)

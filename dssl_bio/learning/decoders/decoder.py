@@ -150,14 +150,29 @@ class Decoder:
         return own if self.facts.specific_dim else own[:, :0]
 
     def expected(self, molecules: Floats, dose_um: float | None = None) -> Floats:
-        """(M, D) shared part of the phenotype to expect of molecules (M, D), at the doses nearest to one."""
-        return expected(molecules, self._learned(dose_um)[1], self.facts.temperature)
+        """(M, D) mean direction of the phenotypes to expect of molecules (M, D), at the doses nearest to one."""
+        return expected(molecules, self.learned(dose_um)[1], self.facts.temperature)
 
     def behind(self, molecule: Floats, dose_um: float | None = None, n: int = 5) -> list[tuple[int, float]]:
         """Treatments with most weight in the expected phenotype of a molecule (1, D): row of `library`, weight."""
-        rows, codes = self._learned(dose_um)
+        rows, codes = self.learned(dose_um)
         share = weights(molecule, codes, self.facts.temperature)[0]
         return [(int(rows[i]), float(share[i])) for i in np.argsort(-share, kind="stable")[:n]]
+
+    def anticipated(self, molecules: Floats, specific: Floats, dose_um: float | None = None) -> tuple[Floats, Floats]:
+        """Features to expect of molecules (N, D) in wells with specific parts (N, E), and half of their 90 % interval.
+
+        The mean over the treatments that the decoder learned from, each decoded with the well's specific part and
+        weighted by how much it is to be expected of the molecule; the spread holds how much those differ.
+        """
+        codes = self.learned(dose_um)[1]
+        share = torch.from_numpy(weights(molecules, codes, self.facts.temperature).astype(np.float32))
+        means, halves = [], []
+        for number in range(len(molecules)):
+            mean, variance = mixture(self.profile, codes, specific[number], share[number:number + 1])
+            means.append((mean * self.profile.spread + self.profile.mean)[0])
+            halves.append((variance.sqrt() * self.profile.widening * self.profile.spread)[0])
+        return torch.stack(means).numpy(), torch.stack(halves).numpy()
 
     def features(self, shared: Floats, specific: Floats) -> tuple[Floats, Floats]:
         """Mean and half of the 90 % interval of features (N, F)."""
@@ -208,12 +223,29 @@ class Decoder:
         changed = followed(self.velocity, noise, shared, given, start=0.0, stop=1.0, steps=n_steps, guidance=guidance)
         return as_pixels(changed + x - again).numpy()
 
-    def _learned(self, dose_um: float | None) -> tuple[NDArray[np.int64], Floats]:
+    def learned(self, dose_um: float | None) -> tuple[NDArray[np.int64], Floats]:
         """Rows of the library at the doses nearest to one, and their shared vectors."""
         table = self.library
         doses = table[DOSE_UM].to_numpy(float) if DOSE_UM in table else np.full(len(table), np.nan)
         rows = at_dose(doses, table[MOLECULE_ID].to_numpy(str), dose_um)
         return rows, self.material.treatments[table[TREATMENT].to_numpy(np.int64)[rows]]
+
+
+@torch.inference_mode()
+def mixture(decoder: ProfileDecoder, codes: Floats, specific: Floats, share: Tensor) -> tuple[Tensor, Tensor]:
+    """Standardised mean and variance (K, F) of treatments decoded with one specific part.
+
+    Args:
+        decoder: to features, in evaluation mode.
+        codes: (T, D) shared parts of the treatments.
+        specific: (E,) of the well.
+        share: (K, T) weights, rows summing to 1.
+    """
+    shared = torch.from_numpy(np.ascontiguousarray(codes))
+    own = torch.from_numpy(np.ascontiguousarray(specific)).expand(len(codes), -1)
+    means, log_spreads = decoder(shared, own)
+    mean = share @ means
+    return mean, (share @ ((2 * log_spreads).exp() + means.square()) - mean.square()).clamp_min(1e-6)
 
 
 def profile_decoder(config: DecoderConfig, facts: DecoderFacts) -> ProfileDecoder:

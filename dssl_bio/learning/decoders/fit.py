@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from dssl_bio.artefact import new_folder, require_disk, seal, write_json
 from dssl_bio.chem.standardize import Molecule
@@ -21,12 +22,13 @@ from dssl_bio.learning.decoders.decoder import (
     Decoder,
     DecoderFacts,
     image_decoder,
+    mixture,
     profile_decoder,
     write_decoder,
 )
 from dssl_bio.learning.decoders.flow import flow_loss
 from dssl_bio.learning.decoders.material import Material, as_floats, material_of
-from dssl_bio.learning.decoders.prior import TEMPERATURES
+from dssl_bio.learning.decoders.prior import TEMPERATURES, weights
 from dssl_bio.learning.decoders.profile import ProfileDecoder, profile_loss, widening_of
 from dssl_bio.learning.precision import bf16_helps
 from dssl_bio.learning.run import Run
@@ -144,7 +146,7 @@ def _draws(material: Material, facts: DecoderFacts, n: int, seed: int,
 def _train_profile(decoder: ProfileDecoder, material: Material, config: DecoderConfig, facts: DecoderFacts,
                    folder: Path, report: Callable[[str], None], progress: Progress | None) -> None:
     options = config.profile
-    steps = Optimisation(options.steps, options.learning_rate, options.weight_decay, steps_per_epoch=250)
+    steps = Optimisation(options.steps, options.learning_rate, options.weight_decay, steps_per_epoch=200)
     draws = _draws(material, facts, options.batch_size, config.seed)
 
     def batches(epoch: int) -> Iterator[Batch]:
@@ -152,9 +154,14 @@ def _train_profile(decoder: ProfileDecoder, material: Material, config: DecoderC
             yield torch.from_numpy(np.asarray(material.features[rows])), shared, specific
 
     def loss(network: nn.Module, batch: Batch) -> Tensor:
-        return profile_loss(network, *batch)
+        features, shared, specific = batch
+        return profile_loss(network, features, _noisy(shared, options.noise), _noisy(specific, options.noise))
 
     train_network(decoder, loss, batches, steps, folder, report, progress)
+
+
+def _noisy(codes: Tensor, noise: float) -> Tensor:
+    return F.normalize(codes + noise * torch.randn_like(codes), dim=1) if codes.shape[1] else codes
 
 
 def _train_image(velocity: nn.Module, material: Material, config: DecoderConfig, facts: DecoderFacts,
@@ -195,7 +202,7 @@ def _calibrated(run: Run, screen: Screen, decoder: Decoder, report: Callable[[st
     rows = rows[[name in known for name in material.wells[MOLECULE_ID].iloc[rows]]]
     if len(rows) < MIN_CALIBRATION or len(decoder.library) < MIN_CALIBRATION:
         rows = material.rows("train")
-        _widen(decoder, rows, decoder.source_code(rows))
+        _widen_by_training_wells(decoder, rows)
         return replace(facts, calibration=f"{len(rows)} training wells, no validation molecules: intervals are too "
                                           "narrow for new molecules")
     table = screen.molecules.set_index(MOLECULE_ID)
@@ -203,33 +210,32 @@ def _calibrated(run: Run, screen: Screen, decoder: Decoder, report: Callable[[st
     names = np.unique(ids)
     vectors = run.embed_molecules([Molecule(table[SMILES][name], table[INCHIKEY][name]) for name in names],
                                   specific=False).shared[np.searchsorted(names, ids)]
-    errors, codes = {}, {}
-    target = torch.from_numpy(np.asarray(material.features[rows]))
-    for temperature in TEMPERATURES:
-        codes[temperature] = _expected(replace(decoder, facts=replace(facts, temperature=temperature)), rows, vectors)
-        with torch.inference_mode():
-            mean = decoder.profile(torch.from_numpy(codes[temperature]), torch.from_numpy(decoder.specific(rows)))[0]
-            errors[temperature] = float((decoder.profile.standardised(target) - mean).square().mean())
-    best = min(errors, key=errors.__getitem__)
-    _widen(decoder, rows, codes[best])
+    target = decoder.profile.standardised(torch.from_numpy(np.asarray(material.features[rows])))
+    means, variances = _mixtures(decoder, rows, vectors)
+    errors = (means - target).square().mean((1, 2)) / target.square().mean()
+    best = int(errors.argmin())
+    decoder.profile.widening.copy_(widening_of(target - means[best], variances[best].sqrt()))
     words = f"{len(rows)} wells of {len(names)} validation molecules, predicted from structure"
-    report(f"temperature {best:g} from {words}: mean squared error {errors[best]:.3f} (1 is the training mean's)")
-    return replace(facts, temperature=best, calibration=words)
+    report(f"temperature {TEMPERATURES[best]:g} by {words}: squared error {float(errors[best]):.3f} of the training "
+           "mean's")
+    return replace(facts, temperature=TEMPERATURES[best], calibration=words)
 
 
-def _expected(decoder: Decoder, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Expected phenotype of wells' molecules at the wells' doses."""
+def _mixtures(decoder: Decoder, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+    """Standardised mean and variance (K, N, F) of wells' features from structure at K temperatures."""
     doses = decoder.material.wells[DOSE_UM].to_numpy(float)[rows] if decoder.doses_um else np.full(len(rows), np.nan)
-    result = np.empty_like(vectors)
-    for dose in np.unique(doses):
-        same = np.isnan(doses) if np.isnan(dose) else doses == dose
-        result[same] = decoder.expected(vectors[same], None if np.isnan(dose) else float(dose))
-    return result
+    specific, found = decoder.specific(rows), []
+    for dose, own, vector in zip(doses, specific, vectors, strict=True):
+        codes = decoder.learned(None if np.isnan(dose) else float(dose))[1]
+        share = np.concatenate([weights(vector[None], codes, temperature) for temperature in TEMPERATURES])
+        found.append(mixture(decoder.profile, codes, own, torch.from_numpy(share.astype(np.float32))))
+    return torch.stack([mean for mean, _ in found], dim=1), torch.stack([variance for _, variance in found], dim=1)
 
 
-def _widen(decoder: Decoder, rows: NDArray[np.int64], shared: NDArray[np.float32]) -> None:
+def _widen_by_training_wells(decoder: Decoder, rows: NDArray[np.int64]) -> None:
     profile = decoder.profile
     with torch.inference_mode():
-        mean, log_spread = profile(torch.from_numpy(shared), torch.from_numpy(decoder.specific(rows)))
+        mean, log_spread = profile(torch.from_numpy(decoder.source_code(rows)),
+                                   torch.from_numpy(decoder.specific(rows)))
         target = profile.standardised(torch.from_numpy(np.asarray(decoder.material.features[rows])))
-        profile.widening.copy_(widening_of(target - mean, log_spread))
+        profile.widening.copy_(widening_of(target - mean, log_spread.exp()))

@@ -14,7 +14,7 @@ from dssl_bio.learning.representation import unit_rows
 
 Floats = NDArray[np.float32]
 
-TEMPERATURES = (0.02, 0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.5, 1.0)
+TEMPERATURES = (0.02, 0.03, 0.05, 0.07, 0.1, 0.12, 0.14, 0.17, 0.2, 0.25, 0.3, 0.5, 1.0)
 """Among which held-out molecules choose: higher is more cautious, nearer to the mean phenotype."""
 
 

@@ -73,17 +73,17 @@ def profile_loss(decoder: nn.Module, features: Tensor, shared: Tensor, specific:
     return (likelihood * variance.detach() ** BETA).mean()
 
 
-def widening_of(residuals: Tensor, log_spread: Tensor, level: float = 0.9) -> Tensor:
+def widening_of(residuals: Tensor, spread: Tensor, level: float = 0.9) -> Tensor:
     """Factor (F,) on the spread that covers a share of held-out residuals, feature by feature.
 
     Args:
         residuals: (N, F) standardised residuals of wells the decoder was not trained on.
-        log_spread: (N, F) predicted for them.
+        spread: (N, F) predicted for them.
         level: share to cover.
 
     Returns:
         The ceil((N + 1) level)-th smallest |residual| / spread, the largest one where N is too small for the level.
     """
-    scores = (residuals.abs() / log_spread.exp()).sort(dim=0).values
+    scores = (residuals.abs() / spread).sort(dim=0).values
     place = min(len(scores), math.ceil((len(scores) + 1) * level)) - 1
     return scores[place]

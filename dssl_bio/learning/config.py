@@ -111,6 +111,7 @@ class ImageConfig(Config):
     tile_px: int = Field(96, ge=32)
     width: int = Field(32, ge=8, multiple_of=8)
     blocks: int = Field(3, ge=1, le=6)
+    flagged_sites: bool = Field(False, description="train on sites that quality control marked, too")
 
 
 class TrainConfig(Config):

@@ -38,7 +38,7 @@ class Material:
         pairs: training wells with their molecules.
         validation: None where no molecule is left for it.
         controls: wells that sphering is fitted to.
-        note: what there is to say about the wells' weights; empty for nothing.
+        note: what there is to say about the wells' weights and about sites that are left out; empty for nothing.
     """
 
     config: TrainConfig
@@ -66,10 +66,11 @@ def prepare(screen: Screen, config: TrainConfig, split: pd.DataFrame | None = No
     modality = modality_of(screen, config)
     config, _ = choose(config, modality, None, lambda line: None)
     size = screen.images.pixel_size_um if screen.images is not None else None
-    phenotypes = phenotypes_of(screen, modality, tile_px=config.image.tile_px, pixel_size_um=size)
+    phenotypes = phenotypes_of(screen, modality, tile_px=config.image.tile_px, pixel_size_um=size,
+                               flagged=config.image.flagged_sites)
     if split is None:
         split = partition(screen.wells, screen.molecules, config.split, config.seed)
-    rows = _usable(screen, config, phenotypes.rows)
+    rows = _usable(screen, config, phenotypes.trainable)
     split_of_row = screen.wells[MOLECULE_ID].map(split.set_index(MOLECULE_ID)[SPLIT]).to_numpy(object)[rows]
     train_rows, valid_rows = rows[split_of_row == "train"], rows[split_of_row == "valid"]
     train_ids = np.unique(screen.wells[MOLECULE_ID].to_numpy(object)[train_rows].astype(str))
@@ -83,7 +84,17 @@ def prepare(screen: Screen, config: TrainConfig, split: pd.DataFrame | None = No
     pairs = Pairs(train_rows, numbers, MoleculeInputs.of(_molecules(screen, train_ids), needs), phenotypes, wells)
     facts = _facts(config, modality, phenotypes, pairs, screen)
     validation = _validation(screen, valid_rows, needs, phenotypes)
+    note = "; ".join(filter(None, (note, _left_out(phenotypes))))
     return Material(config, facts, split, pairs, validation, controls_of(screen, config, phenotypes), note)
+
+
+def _left_out(phenotypes: ProfilePhenotypes | ImagePhenotypes) -> str:
+    """What quality control keeps out of training, in words; empty for nothing."""
+    if not isinstance(phenotypes, ImagePhenotypes) or not phenotypes.n_left_out:
+        return ""
+    return (f"{phenotypes.n_left_out} of {len(phenotypes.images.table)} sites are flagged by quality control and left "
+            f"out, {len(phenotypes.rows) - len(phenotypes.trainable)} wells with them (image.flagged_sites = true "
+            "trains on them)")
 
 
 def _usable(screen: Screen, config: TrainConfig, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -114,7 +125,8 @@ def _facts(config: TrainConfig, modality: str, phenotypes: ProfilePhenotypes | I
         doses = (float(np.nanmin(pairs.facts.dose)), float(np.nanmax(pairs.facts.dose)))
     if isinstance(phenotypes, ImagePhenotypes) and screen.images is not None:
         return ScreenFacts(modality, landmarks, kernel, channels=tuple(screen.images.channels),
-                           pixel_size_um=screen.images.pixel_size_um, doses_um=doses)
+                           pixel_size_um=screen.images.pixel_size_um, doses_um=doses,
+                           clipping=screen.images.clipping)
     assert isinstance(phenotypes, ProfilePhenotypes)
     n_features = len(phenotypes.features)
     if config.profile.max_correlation < 1:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dssl_bio.chem.fingerprints import FINGERPRINT_BITS
 from dssl_bio.errors import RunError
+from dssl_bio.imaging.intensity import Clipping
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.disentangled import DisentangledModel, LossParts, PairWeights, shared_loss
 from dssl_bio.learning.encoders.encoder import Encoder
@@ -36,6 +37,7 @@ class ScreenFacts:
         channels: names of the image channels; empty for profiles.
         pixel_size_um: of the tiles; 0 for profiles.
         doses_um: smallest and largest dose of the training wells, where dose is an input; () otherwise.
+        clipping: how image intensities are scaled, in training and in serving.
     """
 
     modality: str
@@ -46,6 +48,7 @@ class ScreenFacts:
     channels: tuple[str, ...] = ()
     pixel_size_um: float = 0.0
     doses_um: tuple[float, ...] = ()
+    clipping: Clipping = Clipping()
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -55,7 +58,7 @@ class ScreenFacts:
     def from_json(cls, values: dict[str, Any]) -> "ScreenFacts":
         """The reverse of `as_json`."""
         listed = {name: tuple(values.get(name, ())) for name in ("features", "channels", "doses_um")}
-        return cls(**{**values, **listed})
+        return cls(**{**values, **listed, "clipping": Clipping(**values.get("clipping", {}))})
 
 
 class EnsembleModel(DisentangledModel):

@@ -13,6 +13,7 @@ from dssl_bio.imaging.crops import resampled, tiles_of
 from dssl_bio.imaging.intensity import scaled
 from dssl_bio.learning.views import profile_view, tile_view
 from dssl_bio.screens.screen import Images, Profiles, Screen
+from dssl_bio.screens.site_store import SiteStore, window_of
 
 Rows = NDArray[np.int64]
 IN_MEMORY_BYTES = 2_000_000_000
@@ -42,7 +43,7 @@ class ProfilePhenotypes:
         Raises:
             RunError: the screen lacks features that the model was trained on.
         """
-        self.rows = np.asarray(profiles.rows, dtype=np.int64)
+        self.rows = self.trainable = np.asarray(profiles.rows, dtype=np.int64)
         columns = list(range(len(profiles.features)))
         if features is not None and features != profiles.features:
             place = {name: i for i, name in enumerate(profiles.features)}
@@ -102,8 +103,12 @@ class ProfilePhenotypes:
 class ImagePhenotypes:
     """Sites cut into tiles of one pixel size, scaled by their plate's limits as training and serving both do."""
 
-    def __init__(self, images: Images, tile_px: int, pixel_size_um: float):
-        """Opens sites for a model that reads tiles of `tile_px` pixels of `pixel_size_um` micrometres."""
+    def __init__(self, images: Images, tile_px: int, pixel_size_um: float, *, flagged: bool = True):
+        """Opens sites for a model that reads tiles of `tile_px` pixels of `pixel_size_um` micrometres.
+
+        Without `flagged`, sites that quality control marked are not sampled from, and wells that have no others are
+        not `trainable`; whatever reads whole wells reads all of their sites.
+        """
         self.images, self.tile_px = images, tile_px
         self.zoom = images.pixel_size_um / pixel_size_um
         owners = images.table["row"].to_numpy()
@@ -111,8 +116,13 @@ class ImagePhenotypes:
         order = np.argsort(owners, kind="stable")
         starts = np.searchsorted(owners[order], self.rows)
         self._sites = dict(zip(self.rows.tolist(), np.split(order, starts[1:]), strict=True))
+        left_out = np.zeros(len(owners), dtype=bool) if flagged else images.flagged
+        self.n_left_out = int(left_out.sum())
+        self._sampled = {row: kept for row, sites in self._sites.items() if len(kept := sites[~left_out[sites]])}
+        self.trainable = np.array(sorted(self._sampled), dtype=np.int64)
         self._cache: NDArray[np.uint16] | None = None
-        if int(np.prod(images.sites.shape)) * 2 <= IN_MEMORY_BYTES:
+        mapped = isinstance(images.sites, SiteStore) and images.sites.mapped  # the system's cache serves all processes
+        if not mapped and int(np.prod(images.sites.shape)) * 2 <= IN_MEMORY_BYTES:
             self._cache = np.asarray(images.sites[:])
 
     def sites_of(self, row: int) -> NDArray[np.int64]:
@@ -121,20 +131,25 @@ class ImagePhenotypes:
 
     def read(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
         """Scaled sites (N, C, H, W) at the model's pixel size."""
-        result = scaled(self._raw(numbers), self.images.limits(numbers))
+        result = scaled(self._raw(numbers), self.images.limits(numbers), self.images.clipping.ceiling)
         return resampled(result, self.zoom, self.tile_px)
 
     def sample(self, rows: Rows, generator: np.random.Generator) -> Tensor:
         """One random tile (N, C, tile_px, tile_px) of a random site of each well."""
-        numbers = np.array([generator.choice(self._sites[int(row)]) for row in rows])
-        # Scaling is pixel by pixel: where nothing is resampled, only the tile need be scaled.
+        numbers = np.array([generator.choice(self._sampled[int(row)]) for row in rows])
+        # Scaling is pixel by pixel: where nothing is resampled, only the tile need be read and scaled.
         as_stored = abs(self.zoom - 1) < 0.01 and min(self.images.sites.shape[2:]) >= self.tile_px
-        sites = self._raw(numbers) if as_stored else self.read(numbers)
-        size = self.tile_px
-        top = generator.integers(0, sites.shape[2] - size + 1, len(rows))
-        left = generator.integers(0, sites.shape[3] - size + 1, len(rows))
-        tiles = np.stack([site[:, y:y + size, x:x + size] for site, y, x in zip(sites, top, left, strict=True)])
-        return torch.from_numpy(scaled(tiles, self.images.limits(numbers)) if as_stored else tiles)
+        sites = None if as_stored else self.read(numbers)
+        size, shape = self.tile_px, self.images.sites.shape if sites is None else sites.shape
+        top = generator.integers(0, shape[2] - size + 1, len(rows))
+        left = generator.integers(0, shape[3] - size + 1, len(rows))
+        if sites is not None:
+            return torch.from_numpy(np.stack([site[:, y:y + size, x:x + size]
+                                              for site, y, x in zip(sites, top, left, strict=True)]))
+        source = self.images.sites if self._cache is None else self._cache
+        tiles = np.stack([window_of(source, int(number), y, x, size)
+                          for number, y, x in zip(numbers, top, left, strict=True)])
+        return torch.from_numpy(scaled(tiles, self.images.limits(numbers), self.images.clipping.ceiling))
 
     def _raw(self, numbers: NDArray[np.int64]) -> NDArray[np.uint16]:
         return self._cache[numbers] if self._cache is not None else self.images.read(numbers)
@@ -153,14 +168,14 @@ class ImagePhenotypes:
 
 
 def phenotypes_of(screen: Screen, modality: str, *, features: list[str] | None = None, tile_px: int = 96,
-                  pixel_size_um: float | None = None) -> ProfilePhenotypes | ImagePhenotypes:
-    """The named modality of a screen.
+                  pixel_size_um: float | None = None, flagged: bool = True) -> ProfilePhenotypes | ImagePhenotypes:
+    """The named modality of a screen; without `flagged`, sites that quality control marked are not trained on.
 
     Raises:
         RunError: the screen has no such modality; those it has are listed.
     """
     if modality == "images" and screen.images is not None:
-        return ImagePhenotypes(screen.images, tile_px, pixel_size_um or screen.images.pixel_size_um)
+        return ImagePhenotypes(screen.images, tile_px, pixel_size_um or screen.images.pixel_size_um, flagged=flagged)
     if modality in screen.profiles:
         return ProfilePhenotypes(screen.profiles[modality], features)
     raise RunError(f"screen {screen.name} has no modality {modality!r}; it has {', '.join(modalities(screen))}")

@@ -96,8 +96,9 @@ def embed_site(run: "Run", site: NDArray[np.uint16], pixel_size_um: float,
         raise ImageError(f"{site.shape[1]} x {site.shape[2]} pixels of {pixel_size_um:g} um are more than a field of a "
                          "microscope; check the pixel size")
     size = run.config.image.tile_px
-    reference = limits((site if control is None else control)[None])
-    whole = resampled(scaled(site[None], reference[None]), zoom, size)
+    clipping = run.facts.clipping
+    reference = limits((site if control is None else control)[None], clipping)
+    whole = resampled(scaled(site[None], reference[None], clipping.ceiling), zoom, size)
     tiles = tiles_of(whole, size)
     picture = (np.clip(whole[0], 0, 1) * 255).round().astype(np.uint8)
     return _embedded(run, torch.from_numpy(np.ascontiguousarray(tiles))), picture

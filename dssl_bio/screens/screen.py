@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -98,11 +99,16 @@ class Images:
 
     def limits(self, numbers: NDArray[np.integer]) -> NDArray[np.float32]:
         """Intensity limits (N, C, 2) of each site's plate."""
+        plate, known = self._limits
+        return known[plate[numbers]]
+
+    @cached_property
+    def _limits(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Number of each site's plate (S,), and the limits of all plates (P, C, 2)."""
         keyed = self.intensity.set_index([PLATE, "channel"])[["low", "high"]]
-        plates = self.table[PLATE].to_numpy(object)[numbers]
-        known = {plate: keyed.loc[[(plate, channel) for channel in self.channels]].to_numpy(np.float32)
-                 for plate in set(plates)}
-        return np.stack([known[plate] for plate in plates])
+        plates, number = np.unique(self.table[PLATE].to_numpy(object).astype(str), return_inverse=True)
+        wanted = pd.MultiIndex.from_product([plates, self.channels])
+        return number, keyed.reindex(wanted).to_numpy(np.float32).reshape(len(plates), len(self.channels), 2)
 
 
 @dataclass(frozen=True)

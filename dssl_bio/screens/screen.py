@@ -16,12 +16,13 @@ from dssl_bio.errors import ScreenError
 from dssl_bio.imaging.intensity import Clipping
 from dssl_bio.screens.by_plate import name_on_disk
 from dssl_bio.screens.site_store import SiteArray, SiteStore
-from dssl_bio.vocabulary import PLATE
+from dssl_bio.vocabulary import CELL_COUNT, PLATE, ROW_KEY
 
 WELLS, MOLECULES, REJECTED, UNJOINED = "wells.parquet", "molecules.parquet", "rejected.parquet", "unjoined.parquet"
 PROFILES, VALUES, COLUMNS, ROWS = "profiles", "values.f32", "columns.json", "rows.npy"
 IMAGES, SITES, SITE_TABLE, INTENSITY = "images", "sites.zarr", "sites.parquet", "intensity.parquet"
 PLATE_FOLDERS, PLATE_TABLE, QUALITY, WARNINGS = "plates", "plates.parquet", "quality.parquet", "warnings.parquet"
+CELL_COUNTS = "cell_counts.parquet"
 FLAGS, FLAGGED = "flags", "flagged"
 
 
@@ -153,6 +154,7 @@ class Screen:
             wells, molecules, rejected = (pd.read_parquet(folder / name) for name in (WELLS, MOLECULES, REJECTED))
             profiles = {name: _open_profiles(folder / PROFILES / name) for name in record["profiles"]}
             images = _open_images(folder / IMAGES, record["images"]) if record["images"] else None
+            wells = _with_cell_counts(wells, folder / IMAGES / CELL_COUNTS)
         except (OSError, ValueError, KeyError) as cause:
             raise ScreenError(f"screen {folder} is damaged: {cause}; make it again with `dssl-bio ingest`") from cause
         return cls(folder, record, wells, molecules, rejected, profiles, images)
@@ -171,6 +173,15 @@ class Screen:
     def simulated(self) -> bool:
         """True when the manifest says that nothing here was measured."""
         return bool(self.record["simulated"])
+
+
+def _with_cell_counts(wells: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Wells with the counts of the last segmentation where the screen's own tables gave none."""
+    if not path.is_file():
+        return wells
+    counted = pd.read_parquet(path).set_index(ROW_KEY)[CELL_COUNT].reindex(wells[ROW_KEY]).to_numpy(float)
+    given = wells[CELL_COUNT].to_numpy(float) if CELL_COUNT in wells else np.full(len(wells), np.nan)
+    return wells.assign(**{CELL_COUNT: np.where(np.isfinite(given), given, counted)})
 
 
 def _open_profiles(folder: Path) -> Profiles:

@@ -56,12 +56,12 @@ def file_name(well: Well, site: int, channel: str) -> str:
 
 
 def mask_name(well: Well, site: int, target: str) -> str:
-    """Place of a true mask below truth/masks/."""
-    return f"{well.plate.name}/{well.name}_s{site + 1}_{target}.tif"
+    """Place of a true mask below truth/."""
+    return f"masks/{well.plate.name}/{well.name}_s{site + 1}_{target}.tif"
 
 
 def table_of_masks(config: SimulationConfig, wells: Sequence[Well]) -> pd.DataFrame:
-    """One row a site: where its true nuclei and cells lie, below truth/masks/."""
+    """One row a site: where its true nuclei and cells lie, below truth/."""
     return pd.DataFrame([{PLATE: well.plate.name, WELL: well.name, SITE: site + 1,
                           **{column: mask_name(well, site, target) for target, column in MASK_COLUMNS.items()}}
                          for well in wells for site in range(config.sites_per_well)])

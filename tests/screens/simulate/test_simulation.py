@@ -76,7 +76,7 @@ def test_true_masks_lie_under_the_stains_they_outline(screen):
         sites[["Metadata_Plate", "Metadata_Well", "Metadata_Site"]])
     inside, outside = [], []
     for number in range(12):
-        nuclei, cells = (tifffile.imread(screen / "truth" / "masks" / masks[column][number])
+        nuclei, cells = (tifffile.imread(screen / "truth" / masks[column][number])
                          for column in ("FileName_NucleiMask", "FileName_CellsMask"))
         assert not (nuclei[nuclei > 0] != cells[nuclei > 0]).any()
         for channel, mask in (("DNA", nuclei), ("ER", cells)):

@@ -19,6 +19,7 @@ from dssl_bio.evaluation.baselines import (
     TunedKernelRidge,
     nearest_training_similarity,
 )
+from dssl_bio.evaluation.batch_effects import batch_effects
 from dssl_bio.evaluation.ceiling import replicate_ceiling
 from dssl_bio.evaluation.division import Division, divide
 from dssl_bio.evaluation.heldout import mechanism_table, ranks_table
@@ -47,12 +48,14 @@ class Evaluation:
         ranks: one row a question (see `ranks_table`), with tanimoto to the nearest training molecule.
         mechanisms: one row an annotated question (see `mechanism_table`).
         probes: score of every true factor in every representation; empty without truth.
+        batches: plate and biology in every description of the held-out wells (see `batch_effects`); may be empty.
         facts: counts, and how things were computed, in words.
     """
 
     ranks: pd.DataFrame
     mechanisms: pd.DataFrame
     probes: pd.DataFrame
+    batches: pd.DataFrame
     facts: dict[str, Any]
 
 
@@ -100,7 +103,8 @@ def evaluate_run(run: Run, screen: Screen, *, mode: EntryMode = "consensus", gal
     if len(division.known):
         table["tanimoto"] = table[MOLECULE_ID].map(nearest_training_similarity(division))
     probes = probe_truth(truth, division, molecules, wells) if truth else pd.DataFrame()
-    return Evaluation(table, pd.concat(mechanisms, ignore_index=True), probes, _facts(division, how, notes))
+    batches = batch_effects(division, wells) if len(division.known) else pd.DataFrame()
+    return Evaluation(table, pd.concat(mechanisms, ignore_index=True), probes, batches, _facts(division, how, notes))
 
 
 def split_on(run: Run, screen: Screen) -> tuple[pd.DataFrame, list[str]]:

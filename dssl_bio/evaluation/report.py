@@ -10,7 +10,7 @@ from dssl_bio.evaluation.page import Section, figure_html, render_page
 from dssl_bio.evaluation.plots import probe_figure, rank_figure, recall_figure, tanimoto_figure
 from dssl_bio.evaluation.protocols import SHARED, Evaluation
 from dssl_bio.evaluation.summary import ACTIVE, ALL, ANNOTATED, SUBSETS, mechanism_summaries, summaries
-from dssl_bio.evaluation.tables import TITLES, mechanism_summary_table, retrieval_table
+from dssl_bio.evaluation.tables import TITLES, batch_table, mechanism_summary_table, retrieval_table
 from dssl_bio.learning.run import Run
 from dssl_bio.screens.screen import Screen
 
@@ -62,7 +62,9 @@ def write_evaluation(evaluation: Evaluation, run: Run, screen: Screen, folder: P
     """
     results = {"retrieval": summaries(evaluation.ranks, n_draws=n_draws, seed=seed),
                "mechanism": mechanism_summaries(evaluation.mechanisms, n_draws=n_draws, seed=seed),
-               "probes": evaluation.probes.to_dict("records"), "facts": evaluation.facts}
+               "probes": evaluation.probes.to_dict("records"), "facts": evaluation.facts,
+               "batch_effects": evaluation.batches.astype(object).where(evaluation.batches.notna(), None)
+               .to_dict("records")}
     config = {"seed": seed, "bootstrap_draws": n_draws, **options}
     with new_folder(folder, "evaluation") as work:
         evaluation.ranks.to_parquet(work / RANKS)
@@ -85,7 +87,8 @@ def evaluation_page(evaluation: Evaluation, results: dict[str, Any], run: Run, s
                     config: dict[str, Any]) -> str:
     """The page as HTML."""
     facts = evaluation.facts
-    sections = [_headline(results), *_figures(evaluation), *_mechanism_sections(results), *_other_sections(results)]
+    sections = [_headline(results), *_figures(evaluation), *_mechanism_sections(results), *_batches(results),
+                *_other_sections(results)]
     title = f"Evaluation on {screen.name}" + (" (simulated)" if simulated(run, screen) else "")
     stopped = f", {facts['molecules']['valid']} more decided when to stop" if run.config.step_1.keep == "best" else ""
     subtitle = (f"{facts['molecules']['test']} held-out molecules, {facts['held_out_entries']} held-out entries of "
@@ -130,6 +133,18 @@ def _mechanism_sections(results: dict[str, Any]) -> list[Section]:
             found.append(Section(f"Same mechanism among the ten nearest, {direction}", "",
                                  [mechanism_summary_table(chosen, (SHARED,))]))
     return found
+
+
+def _batches(results: dict[str, Any]) -> list[Section]:
+    if not results["batch_effects"]:
+        return []
+    return [Section("Plate and biology, before and after", "Single wells of held-out molecules. Same plate: share of "
+                    "the ten nearest wells of other molecules that lie on the well's own plate. Replicates: mean average "
+                    "precision of the molecule's wells on other plates. Mechanism: share of the ten nearest wells of "
+                    "other molecules on other plates with the same annotated mechanism. Beside each what chance gives. "
+                    "A correction is good that lowers the first to chance and does not lower the others; sphering on "
+                    "controls is shown whether or not the run uses it (profile.sphere).",
+                    [batch_table(results["batch_effects"])])]
 
 
 def _figures(evaluation: Evaluation) -> list[Section]:

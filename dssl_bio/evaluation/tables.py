@@ -41,6 +41,20 @@ def mechanism_summary_table(records: list[dict[str, Any]], ours: tuple[str, ...]
     return Table(columns, rows)
 
 
+def batch_table(records: list[dict[str, Any]]) -> Table:
+    """Plate and biology of several descriptions of the same wells (see `batch_effects`)."""
+    columns = ["wells described by", "same plate", "chance", "replicates on other plates", "chance", "mechanism",
+               "chance"]
+    names = [name for base in ("same_plate", "replicates", "mechanism") for name in (base, f"{base}_chance")]
+    rows = [Row([Cell(record["representation"]), *(_share(record[name]) for name in names)], OTHER)
+            for record in records]
+    return Table(columns, rows)
+
+
+def _share(value: float | None) -> Cell:
+    return Cell("" if value is None else f"{100 * value:.1f} %")
+
+
 def _cells(title: str, record: dict[str, Any]) -> list[Cell]:
     return [Cell(title), Cell(f"{record['n_queries']:,}"), Cell(f"{record['n_entries']:,.0f}"),
             *(percent(record[f"top_{k}"]) for k in TOP_K), decimal(record["mrr"]), decimal(record["median_rank"])]

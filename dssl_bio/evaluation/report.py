@@ -139,7 +139,7 @@ def _batches(results: dict[str, Any]) -> list[Section]:
     if not results["batch_effects"]:
         return []
     return [Section("Plate and biology, before and after", "Single wells of held-out molecules. Same plate: share of "
-                    "the ten nearest wells of other molecules that lie on the well's own plate. Replicates: mean average "
+                    "the ten nearest wells of other molecules that lie on the own plate. Replicates: mean average "
                     "precision of the molecule's wells on other plates. Mechanism: share of the ten nearest wells of "
                     "other molecules on other plates with the same annotated mechanism. Beside each what chance gives. "
                     "A correction is good that lowers the first to chance and does not lower the others; sphering on "

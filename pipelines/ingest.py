@@ -17,10 +17,16 @@ def ingest(
     out: Path = typer.Option(..., "--out", help="Screen folder to write."),
     data_root: Path | None = typer.Option(None, "--data-root", help="What the manifest's paths are relative to."),
     molecules: Path | None = typer.Option(None, "--molecules", help="Table that gives structures to the rows."),
+    workers: int = typer.Option(1, "--workers", min=1, help="Processes that read plates of images."),
+    scheduler: str | None = typer.Option(None, "--scheduler", help="Dask scheduler whose workers read plates of images "
+                                         "instead, such as tcp://host:8786 (needs dssl-bio[scale])."),
     seed: int = SEED,
     quiet: bool = QUIET,
 ) -> int:
     """Read tables and images into a screen; every row is kept, or rejected with its reason.
+
+    Images are read plate by plate. When a call is stopped, the plates that were complete lie
+    in OUT.partial, and the same call goes on there.
 
     Nothing here is random: --seed changes nothing and is taken because every command
     takes it.
@@ -34,8 +40,8 @@ def ingest(
 
     report = reporter(quiet)
     with progress_bar("reading", quiet) as bar:
-        screen = build(read_manifest(manifest, data_root), out, molecules=molecules, report=report,
-                       progress=lambda stage, done, total: bar(done, total))
+        screen = build(read_manifest(manifest, data_root), out, molecules=molecules, workers=workers,
+                       scheduler=scheduler, report=report, progress=lambda stage, done, total: bar(done, total))
     if not quiet:
         show(screen)
     return PARTIAL if screen.record["counts"]["rejected"] else OK
@@ -59,6 +65,12 @@ def show(screen: "Screen") -> None:
     for title, reasons in (("rejected", counts["rejected_reasons"]), ("without molecule", counts["unjoined_reasons"])):
         for reason, count in reasons.items():
             print(f"  {title}: {count:,} x {reason}")
+    quality = counts["quality"]
+    if quality:
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in quality["flags"].items())
+        print(f"{quality['sites']:,} sites, {quality['flagged_sites']:,} flagged{f' ({kinds})' if kinds else ''}"
+              + (f", {quality['wells_without_unflagged_site']:,} wells without another; flagged sites are kept and left "
+                 f"out of training; see `dssl-bio quality {screen.folder}`" if kinds else ""))
     for note in screen.record["notes"]:
         print(f"  note: {note}")
     files = [name for name, count in (("rejected", counts["rejected"]), ("unjoined", counts["wells_without_molecule"]))

@@ -38,5 +38,5 @@ class Answer:
 
 def answer(searcher: "Searcher", identified: "Identified", top_k: int) -> Answer:
     """Hits of a molecule that `lookup.identify` made of a text."""
-    vectors = searcher.bundle.run.embed_molecules([identified.molecule])
+    vectors = searcher.bundle.run.embed_molecules([identified.molecule], searcher.dose_um)
     return Answer(identified, vectors, searcher.hits(vectors.shared, top_k)[0], searcher.gallery, searcher.vectors)

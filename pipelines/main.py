@@ -12,6 +12,7 @@ from dssl_bio import __version__
 
 from . import (
     benchmark,
+    counterfactual,
     decode,
     demo,
     evaluate,
@@ -79,6 +80,7 @@ app.command()(train.train)
 app.command()(index.index)
 app.command()(decode.decode)
 app.command()(retrieve.retrieve)
+app.command()(counterfactual.counterfactual)
 app.command()(evaluate.evaluate)
 app.command()(benchmark.benchmark)
 app.command()(serve.serve)

@@ -215,9 +215,9 @@ def _calibrated(run: Run, screen: Screen, decoder: Decoder, report: Callable[[st
     errors = (means - target).square().mean((1, 2)) / target.square().mean()
     best = int(errors.argmin())
     decoder.profile.widening.copy_(widening_of(target - means[best], variances[best].sqrt()))
-    words = f"{len(rows)} wells of {len(names)} validation molecules, predicted from structure"
-    report(f"temperature {TEMPERATURES[best]:g} by {words}: squared error {float(errors[best]):.3f} of the training "
-           "mean's")
+    words = (f"{len(rows)} wells of {len(names)} validation molecules, predicted from structure: squared error "
+             f"{float(errors[best]):.3f} of the training mean's")
+    report(f"temperature {TEMPERATURES[best]:g} by {words}")
     return replace(facts, temperature=TEMPERATURES[best], calibration=words)
 
 

@@ -20,6 +20,7 @@ from . import (
     ingest,
     manifest,
     pretrain,
+    quality,
     retrieve,
     serve,
     simulate,
@@ -75,6 +76,7 @@ app.command()(demo.demo)
 app.command()(simulate.simulate)
 app.add_typer(manifest.app, name="manifest")
 app.command()(ingest.ingest)
+app.command()(quality.quality)
 app.command()(pretrain.pretrain)
 app.command()(train.train)
 app.command()(index.index)

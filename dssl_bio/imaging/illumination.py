@@ -114,9 +114,14 @@ def estimated(samples: NDArray[np.uint16]) -> Illumination | None:
     return Illumination(fine, dark, (fine - 1).std((1, 2)), uncertainty.astype(np.float32), "estimate", len(samples))
 
 
+def field_of(samples: NDArray[np.uint16]) -> Floats:
+    """Field (C, GRID, GRID) of samples (N, C, h, w) as it is estimated, not shrunk; of corrected ones what is left."""
+    return _field(_block_quantiles(samples)).astype(np.float32)
+
+
 def residual(samples: NDArray[np.uint16]) -> Floats:
     """Unevenness (C,) that is estimated in samples (N, C, h, w); of corrected ones it is what is left."""
-    return (_field(_block_quantiles(samples)) - 1).std((1, 2)).astype(np.float32)
+    return (field_of(samples) - 1).std((1, 2))
 
 
 def given(paths: list[Path], channels: tuple[str, ...], shape: tuple[int, int]) -> Illumination:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.7
 CEILING = 1.5
 """Brighter than one and a half times the reference's upper limit is cut off: debris, not phenotype."""
+GLARING = 2.5
+"""A reference site whose range is so many times the usual one in any channel sets no limits."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,17 @@ class Clipping:
     low_percentile: float = LOW_PERCENTILE
     high_percentile: float = HIGH_PERCENTILE
     ceiling: float = CEILING
+
+
+def usual_sites(sites: NDArray[np.uint16], glaring: float = GLARING) -> NDArray[np.bool_]:
+    """Which of several sites (N, C, H, W) are not glaring: overexposed, or with debris brighter than all cells.
+
+    A few of them would set the limits of a whole plate, and everything else on it would look empty.
+    """
+    flat = sites.reshape(*sites.shape[:2], -1)
+    low, high = np.percentile(flat, (LOW_PERCENTILE, HIGH_PERCENTILE), axis=2)
+    span = np.maximum(high - np.median(low, axis=0), 1)
+    return (span <= glaring * np.median(span, axis=0)).all(1)
 
 
 def limits(sites: NDArray[np.uint16], clipping: Clipping | None = None) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ from dssl_bio.errors import ImageError
 from dssl_bio.imaging import illumination
 from dssl_bio.imaging.channel_order import signatures, suspected_swaps
 from dssl_bio.imaging.illumination import Corrector, Illumination
-from dssl_bio.imaging.intensity import limits
+from dssl_bio.imaging.intensity import limits, usual_sites
 from dssl_bio.imaging.places import is_remote
 from dssl_bio.imaging.quality import METRICS, flags_of, site_metrics
 from dssl_bio.imaging.read import read_site
@@ -44,6 +44,8 @@ SAMPLE_PIXELS, SAMPLE_MIN, SAMPLE_MOST = 100_000_000, 48, 512
 KEPT_BYTES = 300_000_000
 """Sites of the sample are held until they are stored, as far as they take no more than this."""
 MOST_READERS = 4
+GLARING_SAMPLE = 5.0
+"""Of the sites that illumination is estimated from: more than for controls, which have no phenotypes."""
 
 SITE_PART, METRIC_PART, LIMIT_PART, PLATE_PART = "sites.parquet", "metrics.npy", "intensity.parquet", "plate.parquet"
 REJECTED_PART, WARNING_PART, FACTS_PART = "rejected.parquet", "warnings.parquet", "facts.json"
@@ -249,7 +251,8 @@ def _illumination(work: PlateImages, rows: list[dict[Hashable, Any]], kept: dict
             samples.append(illumination.sample_of(outcome).copy())
             if len(kept) < room:
                 kept[int(numbers[place])] = outcome
-    found = illumination.estimated(np.stack(samples)) if samples else None
+    pixels = np.stack(samples) if samples else np.empty((0, len(channels), 1, 1), np.uint16)
+    found = illumination.estimated(pixels[usual_sites(pixels, GLARING_SAMPLE)]) if samples else None
     if found is None:
         warnings.add(None, f"illumination is not corrected: {len(samples)} sites of {work.shape[0]} x {work.shape[1]} "
                            "pixels that can be read are too few or too small to estimate it")
@@ -279,7 +282,7 @@ def _limits(work: PlateImages, folder: Path, good: NDArray[np.int64]) -> pd.Data
     """Intensity limits of each channel of the plate.
 
     They are those of its negative controls where it has some, so that a phenotype does not set its own scale; of all
-    its sites otherwise.
+    its sites otherwise. Glaring ones among them are left out.
     """
     found: list[dict[str, object]] = []
     if len(good):
@@ -290,8 +293,9 @@ def _limits(work: PlateImages, folder: Path, good: NDArray[np.int64]) -> pd.Data
         spread = np.linspace(0, len(chosen) - 1, min(len(chosen), SITES_FOR_LIMITS))
         chosen = chosen[spread.round().astype(int)]
         pixels = np.stack([store[int(number)][:, ::step, ::step] for number in chosen])
+        pixels = pixels[usual_sites(pixels)]
         values = limits(pixels, work.source.clipping)
-        found = [{PLATE: work.plate, "channel": channel, "low": low, "high": high, "n_sites": len(chosen),
+        found = [{PLATE: work.plate, "channel": channel, "low": low, "high": high, "n_sites": len(pixels),
                   "reference": "negcon" if len(controls) else "plate"}
                  for channel, (low, high) in zip(work.source.order, values, strict=True)]
     return pd.DataFrame(found, columns=[PLATE, "channel", "low", "high", "n_sites", "reference"])

@@ -1,0 +1,174 @@
+"""What quality control found of a screen's images, as an HTML page with plate maps and as tables."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dssl_bio.artefact import written_whole
+from dssl_bio.errors import ScreenError
+from dssl_bio.evaluation.page import Cell, Row, Section, Table, figure_html, render_page
+from dssl_bio.evaluation.quality_maps import light_figure, plate_figure, screen_figure, well_maps
+from dssl_bio.imaging.illumination import MIN_SITES, field_of, sample_of
+from dssl_bio.imaging.quality import FLAGS
+from dssl_bio.screens.screen import FLAGGED, Images, Screen
+from dssl_bio.screens.screen import FLAGS as FLAG_COLUMN
+from dssl_bio.vocabulary import PLATE, ROW_KEY, SITE, WELL
+
+PAGE, SITE_CSV, PLATE_CSV, WARNING_CSV = "quality.html", "sites.csv", "plates.csv", "warnings.csv"
+MOST_PLATES = 12
+MOST_ROWS = 200
+SITES_FOR_LIGHT = 256
+
+EXPLANATIONS = (
+    "A flagged site stays in the screen and is left out of training, unless image.flagged_sites = true. An entry of a "
+    "bundle is the mean of all sites of its wells.",
+    "blur: details are weaker than the plate's middle by more robust standard deviations than allowed, in the median "
+    "over channels: a lens out of focus blurs all of them, a phenotype some.",
+    "saturation: too many pixels at the camera's largest value. debris: too many pixels far above the plate's upper "
+    "intensity limit. empty: next to no pixel brighter than background in the DNA channel; a well whose cells all died "
+    "is empty, too.",
+    "Intensity maps are log2 of the mean, against the plate's median. Wells in grey were not imaged.",
+    "Position effect: share of the variance between wells that a smooth surface over rows and columns explains, "
+    "adjusted so that 0 is expected by chance. Layouts that put strong compounds together raise it as well.",
+    "Unevenness: root mean square of the illumination field about its mean. What is left is estimated anew from "
+    "corrected sites, so the estimate's own error is in it; the uncertainty compares two halves of the sites.",
+)
+
+
+def write_quality(screen: Screen, folder: Path, *, plates: Sequence[str] = (),
+                  progress: Callable[[int, int], None] = lambda done, total: None) -> dict[str, Any]:
+    """Writes quality.html and tables of sites, plates and warnings into a folder; files of these names are replaced.
+
+    Args:
+        screen: with images.
+        folder: to write into.
+        plates: whose maps are drawn; by default those with most flagged sites and the largest position effect.
+        progress: called with (plates drawn, plates).
+
+    Returns:
+        Counts: plates, sites, flagged_sites, flags, warnings.
+
+    Raises:
+        ScreenError: the screen has no images or no such plate, or is of an earlier version.
+    """
+    images = screen.images
+    if images is None:
+        raise ScreenError(f"screen {screen.name} has no images, and only images are judged")
+    quality, described, warnings = images.quality(), images.plates(), images.warnings()
+    counts = screen.record["counts"]["quality"]
+    summary = _summary(images, described, warnings)
+    unknown = sorted(set(plates) - set(summary[PLATE]))
+    if unknown:
+        raise ScreenError(f"no plate {unknown[0]!r} in screen {screen.name}; there are "
+                          f"{', '.join(summary[PLATE].head(10))}{', ...' if len(summary) > 10 else ''}")
+    shown = list(plates) or summary.sort_values(
+        ["flagged", "position_effect"], ascending=False)[PLATE].head(MOST_PLATES).sort_values().tolist()
+    maps, names = well_maps(images.table, quality, screen.wells, images.channels)
+    sections = [_overview(counts, summary, described), *_lists(screen, warnings)]
+    for number, plate in enumerate(shown):
+        sections.append(_plate_section(images, plate, maps[maps[PLATE] == plate], names))
+        progress(number + 1, len(shown))
+    more = f" Maps of {len(shown)} of {len(summary)} plates; name others with --plate." if len(shown) < len(
+        summary) else ""
+    page = render_page(f"Image quality of {screen.name}", f"{counts['sites']:,} sites on {len(summary):,} plates, "
+                       f"{counts['flagged_sites']:,} flagged.{more}", screen.simulated, sections, EXPLANATIONS,
+                       [("screen", f"{screen.name} ({screen.id})"), ("illumination", screen.record["images"][
+                           "illumination"]), ("made", screen.record["made_by"]["created"])])
+    folder.mkdir(parents=True, exist_ok=True)
+    with written_whole(folder / PAGE) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    for name, table in ((SITE_CSV, _site_table(screen, quality)), (PLATE_CSV, described), (WARNING_CSV, warnings)):
+        with written_whole(folder / name) as temporary:
+            table.to_csv(temporary, index=False)
+    return {"plates": len(summary), "sites": counts["sites"], "flagged_sites": counts["flagged_sites"],
+            "flags": counts["flags"], "warnings": len(warnings)}
+
+
+def _summary(images: Images, described: pd.DataFrame, warnings: pd.DataFrame) -> pd.DataFrame:
+    """One row a plate: sites, flagged, each flag, unevenness, uncertainty and position effect of its worst channel."""
+    by_plate = images.table.groupby(PLATE, sort=True)
+    table = pd.DataFrame({"sites": by_plate.size(), "flagged": by_plate[FLAGGED].sum()})
+    for flag in FLAGS:
+        table[flag] = images.table[FLAG_COLUMN].str.split(";").map(lambda kinds, flag=flag: flag in kinds).groupby(
+            images.table[PLATE]).sum()
+    worst = described.groupby(PLATE)[["unevenness", "unevenness_uncertainty", "position_effect"]].max()
+    table = table.join(worst)
+    table["warnings"] = warnings.groupby("plate").size().reindex(table.index).fillna(0).astype(int)
+    return table.reset_index()
+
+
+def _overview(counts: dict[str, Any], summary: pd.DataFrame, described: pd.DataFrame) -> Section:
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in counts["flags"].items()) or "none"
+    text = (f"Flags: {kinds}. {counts['wells_without_unflagged_site']:,} wells have no other site and are not trained "
+            "on. Unevenness and position effect are those of the worst channel.")
+    rows = [Row([Cell(str(row[PLATE])), *(Cell(f"{row[name]:,}") for name in ("sites", "flagged", *FLAGS)),
+                 Cell(_percent(row["unevenness"]), f"± {_percent(row['unevenness_uncertainty'])}"),
+                 Cell(_percent(row["position_effect"])), Cell(f"{row['warnings']:,}")])
+            for row in summary.head(MOST_ROWS).to_dict("records")]
+    table = Table(["plate", "sites", "flagged", *FLAGS, "uneven light", "position effect", "warnings"], rows)
+    figures = []
+    if len(summary) > 1:
+        if described["position_effect"].notna().any():
+            figures.append(figure_html(screen_figure(described, "position_effect", "Position effect"), "position"))
+        figures.append(figure_html(screen_figure(described, "unevenness", "Uneven light that was corrected"), "light"))
+    return Section("Plates", text, [table], figures)
+
+
+def _lists(screen: Screen, warnings: pd.DataFrame) -> list[Section]:
+    assert screen.images is not None
+    sections = []
+    if len(warnings):
+        rows = [Row([Cell(str(value)) for value in row]) for row in warnings.head(MOST_ROWS).itertuples(index=False)]
+        sections.append(Section(f"Warnings ({len(warnings):,})", "Nothing of this was left out." + _first(warnings),
+                                [Table(list(warnings.columns), rows)], open=len(warnings) <= 20))
+    sites = screen.images.table
+    flagged = sites[sites[FLAGGED]]
+    if len(flagged):
+        names = screen.wells[WELL] if WELL in screen.wells else screen.wells[ROW_KEY]
+        rows = [Row([Cell(str(row[PLATE])), Cell(str(names.iloc[row["row"]])), Cell(str(row[SITE])),
+                     Cell(row[FLAG_COLUMN].replace(";", ", "))]) for row in flagged.head(MOST_ROWS).to_dict("records")]
+        sections.append(Section(f"Flagged sites ({len(flagged):,})", _first(flagged).strip(),
+                                [Table(["plate", "well", "site", "flags"], rows)], open=len(flagged) <= 20))
+    refused = screen.rejected[screen.rejected["modality"] == "images"]
+    if len(refused):
+        rows = [Row([Cell(str(row[name])) for name in ("plate", "well", "site", "reason")])
+                for row in refused.head(MOST_ROWS).to_dict("records")]
+        sections.append(Section(f"Refused sites ({len(refused):,})", "These are not in the screen." + _first(refused),
+                                [Table(["plate", "well", "site", "reason"], rows)], open=len(refused) <= 20))
+    return sections
+
+
+def _plate_section(images: Images, plate: str, wells: pd.DataFrame, names: list[str]) -> Section:
+    figures = []
+    if len(wells):
+        figures.append(figure_html(plate_figure(wells, names), f"plate-{plate}"))
+    before = images.illumination(plate)
+    numbers = np.flatnonzero((images.table[PLATE] == plate).to_numpy())
+    if np.ptp(before) > 0 and len(numbers) >= MIN_SITES:
+        chosen = numbers[np.linspace(0, len(numbers) - 1, min(len(numbers), SITES_FOR_LIGHT)).round().astype(int)]
+        after = field_of(np.stack([sample_of(images.sites[int(number)]) for number in chosen]))
+        figures.append(figure_html(light_figure(before, after, images.channels), f"light-{plate}"))
+    return Section(f"Plate {plate}", "" if figures else "Wells have no names, and the light was not corrected: there "
+                   "is nothing to draw.", figures=figures)
+
+
+def _site_table(screen: Screen, quality: pd.DataFrame) -> pd.DataFrame:
+    """Sites with their metrics, one row a site and channel."""
+    assert screen.images is not None
+    sites = screen.images.table
+    columns = {PLATE: sites[PLATE], SITE: sites[SITE], FLAG_COLUMN: sites[FLAG_COLUMN],
+               ROW_KEY: screen.wells[ROW_KEY].to_numpy(object)[sites["row"].to_numpy()]}
+    return pd.DataFrame(columns).iloc[quality["site"].to_numpy()].reset_index(drop=True).join(
+        quality.drop(columns="site"))
+
+
+def _percent(value: float) -> str:
+    return "" if not np.isfinite(value) else f"{100 * value:.1f} %"
+
+
+def _first(table: pd.DataFrame) -> str:
+    return f" The first {MOST_ROWS} of {len(table):,}; all are in the tables beside this page." if len(
+        table) > MOST_ROWS else ""

@@ -13,7 +13,7 @@ from dssl_bio.learning.activity import known_activity
 from dssl_bio.screens.entries import ENTRY_KEY, EntryMode, entries_of
 from dssl_bio.screens.expressions import parse
 from dssl_bio.screens.screen import Screen
-from dssl_bio.vocabulary import COMPOUND, INCHIKEY, MOA, MOLECULE_ID, PLATE, SMILES
+from dssl_bio.vocabulary import BATCH, COMPOUND, INCHIKEY, MOA, MOLECULE_ID, PLATE, SMILES
 
 Mask = NDArray[np.bool_]
 
@@ -26,8 +26,10 @@ class Division:
         screen: the data.
         fold: name of the division.
         molecules: those that take part, sorted by molecule_id: molecule_id, SMILES, InChIKey, group, split,
-            held_out, mechanism, active (missing when not known), compound and plates of their entries where known.
-        entries: the gallery, training and held-out entries: entry_key, molecule_id, mechanism, active, plate, held_out.
+            held_out, mechanism, active (missing when not known), compound, plates and batches of their entries where
+            known.
+        entries: the gallery, training and held-out entries: entry_key, molecule_id, mechanism, active, plate, batch,
+            held_out.
         rows: (R,) positions in the screen's wells of all wells with the modality.
         membership: (R,) number of each well's entry, -1 for none.
         training: (R,) wells that a method may learn from.
@@ -122,16 +124,20 @@ def divide(screen: Screen, split: pd.DataFrame, rows: NDArray[np.int64], profile
                            + (f" where {gallery_where}" if gallery_where else ""))
     if not training.any():
         raise DsslBioError(f"{fold}: no training well" + (f" where {train_where}" if train_where else ""))
-    if PLATE in entries:
-        plates = entries.groupby(MOLECULE_ID)[PLATE].agg(_joined)
-        molecules[PLATE] = molecules[MOLECULE_ID].map(plates).fillna("").to_numpy()
+    if BATCH in wells:
+        batch = wells[BATCH].iloc[rows[in_gallery]].astype(object).where(lambda values: values.notna(), "")
+        entries[BATCH] = batch.astype(str).groupby(numbers).agg(_joined).reindex(range(len(entries))).to_numpy()
+    for place in (PLATE, BATCH):
+        if place in entries:
+            places = entries.groupby(MOLECULE_ID)[place].agg(_joined)
+            molecules[place] = molecules[MOLECULE_ID].map(places).fillna("").to_numpy()
     return Division(screen, fold, molecules, entries, rows, membership, training, profiles)
 
 
 def query_molecules(division: Division) -> pd.DataFrame:
     """Held-out molecules as queries, without plates: one question each, and one on every plate of its entries."""
     molecules = division.molecules[division.molecules["held_out"]]
-    return molecules.assign(query=molecules[MOLECULE_ID]).drop(columns=PLATE, errors="ignore")
+    return molecules.assign(query=molecules[MOLECULE_ID]).drop(columns=[PLATE, BATCH], errors="ignore")
 
 
 def query_entries(division: Division) -> pd.DataFrame:

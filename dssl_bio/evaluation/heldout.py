@@ -8,12 +8,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dssl_bio.evaluation.metrics import ranks_of_best
-from dssl_bio.vocabulary import MOLECULE_ID, PLATE
+from dssl_bio.vocabulary import BATCH, MOLECULE_ID, PLATE
 
 Floats = NDArray[np.floating]
 
 WHOLE, WITHIN_PLATE, LIBRARY = "held-out library", "within plate", "training and held-out library"
-SETTINGS = (WHOLE, WITHIN_PLATE, LIBRARY)
+WITHIN_BATCH = "within batch"
+SETTINGS = (WHOLE, WITHIN_PLATE, WITHIN_BATCH, LIBRARY)
+PLACES = ((PLATE, WITHIN_PLATE), (BATCH, WITHIN_BATCH))
 MIN_ON_PLATE = 10
 
 TO_PHENOTYPE, TO_MOLECULE = "molecule → phenotype", "phenotype → molecule"
@@ -29,8 +31,8 @@ class Retrieval:
         fold: name of the fold or run.
         queries: what is asked, one a row: molecule_id; mechanism where annotated, query (its key; the molecule's id
             when absent), active (missing when not known), plate (";"-joined; when present, a query is asked on its
-            own plates only), and anything else that begins with "query_" is kept.
-        entries: the gallery: molecule_id, mechanism, plate (";"-joined), held_out. Phenotypes for a molecule's
+            own plates only), batch likewise, and anything else that begins with "query_" is kept.
+        entries: the gallery: molecule_id, mechanism, plate, batch (";"-joined), held_out. Phenotypes for a molecule's
             question, molecules for a phenotype's.
         scores: (Q, N) larger is nearer.
         direction: what is asked for what.
@@ -47,11 +49,12 @@ class Retrieval:
 def ranks_table(retrieval: Retrieval) -> pd.DataFrame:
     """Rank of the best right entry of every query in every setting.
 
-    Right is any entry of the same molecule. Within plate, each plate of the query's own entries with at least 10
-    held-out entries asks once.
+    Right is any entry of the same molecule. Within plate (and within batch, where there are several), each plate of
+    the query's own entries with at least 10 held-out entries asks once.
 
     Returns:
-        method, fold, direction, setting, query, molecule_id, annotated, active, plate, rank, n_entries, n_right, and
+        method, fold, direction, setting, query, molecule_id, annotated, active, plate (or batch), rank, n_entries,
+        n_right, and
         the queries' own "query_" columns.
     """
     parts = [part for part in _galleries(retrieval) if len(part)]
@@ -112,18 +115,27 @@ def _galleries(retrieval: Retrieval) -> Iterator[pd.DataFrame]:
     right = ids[:, None] == owner[None, :]  # (Q, N)
     yield _ranked(retrieval, WHOLE, scores, right, np.broadcast_to(held_out, right.shape))
     yield _ranked(retrieval, LIBRARY, scores, right, np.ones_like(right))
-    if PLATE in entries:
-        plates = [set(str(text).split(";")) - {"", "nan", "None"} for text in entries[PLATE]]
-        for plate in sorted(set().union(*plates)):
-            on_plate = held_out & np.array([plate in where for where in plates])
-            if on_plate.sum() < MIN_ON_PLATE:
-                continue
-            asked = right
-            if PLATE in retrieval.queries:
-                own = np.array([plate in str(text).split(";") for text in retrieval.queries[PLATE]])
-                asked = right & own[:, None]
-            table = _ranked(retrieval, WITHIN_PLATE, scores, asked, np.broadcast_to(on_plate, right.shape))
-            yield table.assign(plate=plate)
+    for column, setting in PLACES:
+        if column in entries:
+            yield from _within(retrieval, column, setting, right)
+
+
+def _within(retrieval: Retrieval, column: str, setting: str, right: NDArray[np.bool_]) -> Iterator[pd.DataFrame]:
+    """Ranks among the held-out entries of one plate or batch after the other; one batch of all says nothing new."""
+    entries, scores = retrieval.entries, retrieval.scores
+    held_out = entries["held_out"].to_numpy(bool)
+    places = [set(str(text).split(";")) - {"", "nan", "None"} for text in entries[column]]
+    names = sorted(set().union(*places))
+    for name in names if column == PLATE or len(names) > 1 else ():
+        here = held_out & np.array([name in where for where in places])
+        if here.sum() < MIN_ON_PLATE:
+            continue
+        asked = right
+        if column in retrieval.queries:
+            own = np.array([name in str(text).split(";") for text in retrieval.queries[column]])
+            asked = right & own[:, None]
+        table = _ranked(retrieval, setting, scores, asked, np.broadcast_to(here, right.shape))
+        yield table.assign(plate=name)
 
 
 def _ranked(retrieval: Retrieval, setting: str, scores: Floats, right: NDArray[np.bool_],

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from dssl_bio.artefact import new_folder, seal
-from dssl_bio.evaluation.heldout import DIRECTIONS, LIBRARY, SETTINGS, WHOLE, WITHIN_PLATE
+from dssl_bio.evaluation.heldout import DIRECTIONS, LIBRARY, SETTINGS, WHOLE, WITHIN_BATCH, WITHIN_PLATE
 from dssl_bio.evaluation.intervals import N_DRAWS
 from dssl_bio.evaluation.page import Section, figure_html, render_page
 from dssl_bio.evaluation.plots import probe_figure, rank_figure, recall_figure, tanimoto_figure
@@ -21,6 +21,7 @@ SETTING_WORDS = {
     WHOLE: "The gallery is the entries of held-out molecules.",
     WITHIN_PLATE: "The gallery is the held-out entries on the query's own plate, plates with at least 10: what is "
                   "found here is not found by recognising the plate.",
+    WITHIN_BATCH: "The same within the query's own experimental run (batch), where there are several.",
     LIBRARY: "The gallery is training and held-out entries together: what a user searches. A model that learnt the "
              "training molecules by heart puts them first, so this is harder.",
 }

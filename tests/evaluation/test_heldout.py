@@ -6,6 +6,7 @@ from sklearn.metrics import average_precision_score
 from dssl_bio.evaluation.heldout import (
     LIBRARY,
     WHOLE,
+    WITHIN_BATCH,
     WITHIN_PLATE,
     Retrieval,
     chance_average_precision,
@@ -43,6 +44,18 @@ def test_a_small_plate_is_not_asked_and_a_large_one_is():
     assert len(within) == 24
     assert set(within.n_entries) == {12}
     assert (within["rank"] == 1).all()
+
+
+def test_each_batch_asks_among_its_own_and_a_single_one_does_not():
+    entries = pd.DataFrame({"molecule_id": [f"m{i}" for i in range(24)], "held_out": True,
+                            "Metadata_Batch": ["b1"] * 12 + ["b1;b2"] * 2 + ["b2"] * 10})
+    queries = pd.DataFrame({"molecule_id": [f"m{i}" for i in range(24)]})
+    table = ranks_table(Retrieval("ours", "f", queries, entries, np.eye(24)))
+    within = table[table.setting == WITHIN_BATCH].set_index(["molecule_id", "plate"])
+    assert len(within) == 12 + 2 * 2 + 10 and within.loc[("m12", "b1"), "n_entries"] == 14
+    assert within.loc[("m20", "b2"), "n_entries"] == 12
+    one = entries.assign(Metadata_Batch="b1")
+    assert WITHIN_BATCH not in set(ranks_table(Retrieval("ours", "f", queries, one, np.eye(24))).setting)
 
 
 def test_mechanism_metrics_are_those_of_scikit_learn_without_ties():

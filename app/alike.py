@@ -18,7 +18,7 @@ from dssl_bio.retrieval.neighbours import (
 )
 from dssl_bio.vocabulary import COMPOUND, INCHIKEY, MOA, MOLECULE_ID, SMILES
 
-LISTED, ROWS = 2, 3
+LISTED = 6
 
 
 def neighbours(path: str, found: Answer) -> None:
@@ -35,8 +35,8 @@ def neighbours(path: str, found: Answer) -> None:
     listed: tuple[tuple[DeltaGenerator, Space], ...] = ((specific, "specific"), (shared, "shared"))
     for tab, space in listed:
         with tab:
-            _list(nearest(table, space, molecule, LISTED * ROWS), space)
-    first = nearest(table, "specific", molecule, LISTED * ROWS)[MOLECULE_ID]
+            _list(nearest(table, space, molecule, LISTED), space)
+    first = nearest(table, "specific", molecule, LISTED)[MOLECULE_ID]
     marked = table[MOLECULE_ID].isin(first).to_numpy()
     told = table.iloc[plots.thinned(marked)]
     names = told[COMPOUND].fillna(told[MOLECULE_ID]) if COMPOUND in told else told[MOLECULE_ID]
@@ -48,13 +48,13 @@ def neighbours(path: str, found: Answer) -> None:
 
 
 def _list(table: pd.DataFrame, space: Space) -> None:
-    for start in range(0, len(table), LISTED):
-        for column, (_, row) in zip(st.columns(LISTED), table.iloc[start:start + LISTED].iterrows(), strict=False):
-            name = value(row, COMPOUND) or str(row[MOLECULE_ID])
-            with column:
-                cards.structure(Molecule(row[SMILES], row[INCHIKEY]), name, 170, 120)
-                pairs = [("specific", f"{row[SPECIFIC_COSINE]:.2f}"), ("shared", f"{row[SHARED_COSINE]:.2f}"),
-                         ("Tanimoto", f"{row[TANIMOTO]:.2f}")]
-                st.html(f"<b>{cards.escape(words.shortened(name, 26))}</b>"
-                        + cards.facts([*(pairs if space == "specific" else [pairs[1], pairs[0], pairs[2]]),
-                                       ("mechanism", value(row, MOA))]))
+    shown = []
+    for _, row in table.iterrows():
+        name = value(row, COMPOUND) or str(row[MOLECULE_ID])
+        pairs = [("specific", f"{row[SPECIFIC_COSINE]:.2f}"), ("shared", f"{row[SHARED_COSINE]:.2f}"),
+                 ("Tanimoto", f"{row[TANIMOTO]:.2f}")]
+        facts = cards.facts([*(pairs if space == "specific" else [pairs[1], pairs[0], pairs[2]]),
+                             ("mechanism", value(row, MOA))])
+        shown.append(f"<div>{cards.drawing(Molecule(row[SMILES], row[INCHIKEY]), name, 170, 120)}"
+                     f"<b>{cards.escape(words.shortened(name, 26))}</b>{facts}</div>")
+    st.html(f'<div class="dssl-grid">{"".join(shown)}</div>')

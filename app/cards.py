@@ -2,7 +2,9 @@
 
 import base64
 from collections.abc import Sequence
+from functools import lru_cache
 from html import escape
+from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
@@ -17,42 +19,7 @@ from dssl_bio.imaging.compose import composite, png
 from dssl_bio.retrieval.tables import Tables
 from dssl_bio.vocabulary import CHANNELS
 
-STYLE = """
-<style>
-  .stMainBlockContainer h2 { font-size: 1.45rem; padding: .4rem 0 .3rem; }
-  .stMainBlockContainer { max-width: 1320px; padding-top: 4.2rem; }
-  .dssl-banner { border-left: 4px solid #e69f00; background: color-mix(in srgb, #e69f00 13%, transparent);
-    padding: .55rem .9rem; border-radius: 0 .5rem .5rem 0; font-size: .93rem; }
-  .dssl-banner b { letter-spacing: .02em; }
-  [data-testid="stCaptionContainer"] { opacity: 1; }  /* its colour below is told outright, so that it can be judged */
-  dl.dssl-facts { padding: 0 !important; margin: .3rem 0 0 !important; }
-  .dssl-facts { display: grid; grid-template-columns: max-content 1fr; gap: .18rem .9rem;
-    font-size: .9rem; }
-  .dssl-facts dt { color: color-mix(in srgb, currentColor 72%, transparent); }
-  .dssl-facts dt, .dssl-facts dd { margin: 0 !important; padding: 0 !important; }
-  .dssl-facts dd { overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
-  .dssl-facts abbr { text-decoration: underline dotted; text-underline-offset: 3px; cursor: help; }
-  .dssl-figures { display: flex; flex-wrap: wrap; gap: .6rem 2.4rem; margin: .2rem 0 !important;
-    padding: 0 !important; }
-  .dssl-figures dt { font-size: .85rem; color: color-mix(in srgb, currentColor 72%, transparent); }
-  .dssl-figures dd { font-size: 1.45rem; margin: 0 !important; padding: 0 !important; line-height: 1.25;
-    font-variant-numeric: tabular-nums; }
-  .dssl-figures abbr { text-decoration: underline dotted; text-underline-offset: 3px; cursor: help; }
-  .dssl-title { display: flex; align-items: baseline; gap: .55rem; flex-wrap: wrap; }
-  .dssl-title .rank { font-variant-numeric: tabular-nums; font-size: .85rem;
-    color: color-mix(in srgb, currentColor 72%, transparent); }
-  .dssl-title .name { font-size: 1.08rem; font-weight: 600; overflow-wrap: anywhere; }
-  .dssl-tag { display: inline-block; font-size: .8rem; padding: .08rem .55rem; border-radius: 1rem;
-    border: 1px solid color-mix(in srgb, currentColor 28%, transparent); }
-  .dssl-tag.own { border-color: #009e73; background: color-mix(in srgb, #009e73 16%, transparent); }
-  .dssl-tag.warn { border-color: #d55e00; background: color-mix(in srgb, #d55e00 16%, transparent); }
-  .dssl-links { font-size: .85rem; margin-top: .35rem; }
-  .dssl-links a { margin-right: .8rem; color: inherit; text-decoration: underline; }
-  .dssl-key { display: inline-flex; align-items: center; gap: .35rem; font-size: .85rem; margin-right: .9rem; }
-  .dssl-key i { width: .8rem; height: .8rem; border-radius: .2rem; display: inline-block; }
-</style>
-"""
-
+STYLE = f"<style>{(Path(__file__).parent / 'style.css').read_text(encoding='utf-8')}</style>"
 
 LIGHT = """
 <style>
@@ -135,10 +102,43 @@ def title(name: str, rank: int | None = None, tags: Sequence[tuple[str, str]] = 
 
 def structure(molecule: Molecule, name: str, width: int = 320, height: int = 210) -> None:
     """A molecule's drawing, or a sentence that it cannot be drawn."""
+    st.html(drawing(molecule, name, width, height))
+
+
+def drawing(molecule: Molecule, name: str, width: int = 320, height: int = 210) -> str:
+    """A molecule's drawing as HTML, or a sentence that it cannot be drawn."""
+    address = _drawn(molecule, width, height, dark())
+    if not address:
+        return "<p>This molecule cannot be drawn.</p>"
+    return (f'<img class="dssl-drawing" src="{address}" alt="Structure of {escape(words.shortened(name))}" '
+            f'width="{width}" height="{height}">')
+
+
+@lru_cache(maxsize=4_096)
+def _drawn(molecule: Molecule, width: int, height: int, on_dark: bool) -> str:
+    """A drawing as a data address; in an image no script of it could run."""
     try:
-        st.image(svg(molecule, width, height, dark=dark()), alt=f"Structure of {words.shortened(name)}")
-    except MoleculeError as error:
-        st.caption(words.plain(str(error)))
+        text = svg(molecule, width, height, dark=on_dark)
+    except MoleculeError:
+        return ""
+    return "data:image/svg+xml;base64," + base64.b64encode(text.encode()).decode()
+
+
+def table(caption: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> str:
+    """A small table as HTML, which every reader of pages can read; columns are (title, help text).
+
+    A cell that reads as a number stands to the right.
+    """
+    head = "".join(f'<th scope="col"><abbr title="{escape(told)}">{escape(title)}</abbr></th>' if told else
+                   f'<th scope="col">{escape(title)}</th>' for title, told in columns)
+    body = "".join("<tr>" + "".join(f'<td class="number">{escape(cell)}</td>' if _is_number(cell) else
+                                    f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return (f'<div class="dssl-scroll"><table class="dssl-table"><caption>{escape(caption)}</caption>'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
+
+
+def _is_number(text: str) -> bool:
+    return bool(text) and text.replace(",", "").replace(".", "").replace("-", "").replace("e", "").isdigit()
 
 
 def links(inchikey: str) -> str:

@@ -22,25 +22,8 @@ STILL = {"displayModeBar": False}
 SELECT = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"]}
 """Figures on which points are drawn around."""
 CATEGORIES = 8
+LOOK = {"margin": {"l": 8, "r": 8, "t": 8, "b": 8}, "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
 SYMBOLS = {"phenotype": "circle", "molecule": "diamond", "untreated": "cross"}
-
-
-def families(table: pd.DataFrame) -> go.Figure:
-    """Changes of feature families as bars, each with a mark where the screen's other entries typically are."""
-    table = table.iloc[::-1]
-    colours = [_channel_colour(channel) for channel in table["channel"]]
-    told = np.stack([table["percentile"], 100 * table["share_up"], table["n_features"]], axis=1)
-    bars = go.Bar(x=table["change"], y=table["family"], orientation="h", marker_color=colours, customdata=told,
-                  name="this phenotype",
-                  hovertemplate="%{y}<br>change %{x:.2f}<br>more than %{customdata[0]:.0f} % of entries"
-                                "<br>%{customdata[1]:.0f} % of %{customdata[2]} features rose<extra></extra>")
-    marks = go.Scatter(x=table["typical"], y=table["family"], mode="markers", name="typical entry",
-                       marker={"symbol": "line-ns-open", "size": 15, "line": {"width": 2}, "color": GREY},
-                       hovertemplate="typical entry %{x:.2f}<extra></extra>")
-    figure = go.Figure([bars, marks])
-    figure.update_layout(height=40 + 23 * len(table), showlegend=False, bargap=0.35,
-                         xaxis_title="change (root mean square of normalised features)")
-    return plain(figure)
 
 
 def thinned(marked: np.ndarray) -> np.ndarray:
@@ -53,14 +36,16 @@ def thinned(marked: np.ndarray) -> np.ndarray:
 
 def spaces(table: pd.DataFrame, name_column: str, marked: np.ndarray) -> go.Figure:
     """Library molecules by shared cosine (x) and specific cosine (y); marked rows stand out."""
-    figure = go.Figure()
+    traces = []
     for chosen, colour, size, opacity in ((~marked, GREY, 5, 0.45), (marked, ORANGE, 9, 1.0)):
         part = table[chosen]
-        figure.add_scattergl(x=part[SHARED_COSINE], y=part[SPECIFIC_COSINE], mode="markers", text=part[name_column],
-                             marker={"color": colour, "size": size, "opacity": opacity},
-                             hovertemplate="%{text}<br>shared %{x:.2f}, specific %{y:.2f}<extra></extra>")
-    figure.update_layout(height=300, showlegend=False, xaxis_title="shared cosine", yaxis_title="specific cosine")
-    return plain(figure)
+        traces.append({"type": "scattergl", "mode": "markers", "x": part[SHARED_COSINE].to_numpy(),
+                       "y": part[SPECIFIC_COSINE].to_numpy(), "text": part[name_column].to_list(),
+                       "marker": {"color": colour, "size": size, "opacity": opacity},
+                       "hovertemplate": "%{text}<br>shared %{x:.2f}, specific %{y:.2f}<extra></extra>"})
+    layout = {"height": 300, "showlegend": False, "xaxis": {"title": {"text": "shared cosine"}},
+              "yaxis": {"title": {"text": "specific cosine"}}, **LOOK}
+    return go.Figure({"data": traces, "layout": layout}, _validate=False)  # a fifth of the time of a checked one
 
 
 def plate(layout: pd.DataFrame, chosen: int | None) -> go.Figure:
@@ -161,11 +146,11 @@ def row_letters(row: int) -> str:
 
 def plain(figure: go.Figure) -> go.Figure:
     """The look that all figures share."""
-    figure.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8}, paper_bgcolor="rgba(0,0,0,0)",
-                         plot_bgcolor="rgba(0,0,0,0)")
+    figure.update_layout(**LOOK)
     return figure
 
 
-def _channel_colour(channel: str) -> str:
+def channel_colour(channel: str) -> str:
+    """The colour of a feature family's channel; grey for shape and for several."""
     first = channel.split("-")[0]
     return "#{:02x}{:02x}{:02x}".format(*PALETTE[first]) if first in PALETTE else GREY

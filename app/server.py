@@ -13,7 +13,9 @@ from typing import Any
 
 import streamlit
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
 from streamlit.starlette import App
 
 Scope = MutableMapping[str, Any]
@@ -90,6 +92,13 @@ class OwnPages:
         await answer(scope, receive, send_with_headers)
 
 
+async def picture(request: Request) -> Response:
+    """Cells of a well; what draws them is imported with the first of them."""
+    from dssl_bio.app.pictures import answered
+
+    return await answered(request)
+
+
 @asynccontextmanager
 async def warmed(_: App) -> AsyncIterator[None]:
     """Loads in the background what the first query needs, while the first page is already shown."""
@@ -106,4 +115,5 @@ def told(error: Exception) -> bool:
     return True
 
 
-app = App(HERE / "main.py", middleware=[Middleware(OwnPages)], lifespan=warmed, on_script_error=told)
+app = App(HERE / "main.py", routes=[Route("/pictures/{bundle}/{number}.png", picture)],
+          middleware=[Middleware(OwnPages)], lifespan=warmed, on_script_error=told)

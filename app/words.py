@@ -81,6 +81,15 @@ def q_text(hit: "Hit | MoleculeHit", null: Null) -> str:
     return f"at most {number(hit.q)}" if at_floor else number(hit.q)
 
 
+def unresolved(hit: "Hit | MoleculeHit", null: Null) -> dict[str, str]:
+    """What p and q mean where the null is too small to tell them; nothing elsewhere."""
+    if hit.p > null.resolution * (1 + 1e-9):
+        return {}
+    line = (f"Not resolvable: none of the null's {len(null.scores):,} scores is as high, so the true value is smaller "
+            "than can be told, and not zero.")
+    return {"p": f"{P} {line}", "q": f"{Q} {line}"}
+
+
 def null_sentence(null: Null) -> str:
     """What p is counted on."""
     return null_of(null.name, len(null.scores), null.resolution)

@@ -1,7 +1,7 @@
 """Page: give a molecule, see the phenotypes that cells should show with it."""
 
 import streamlit as st
-from dssl_bio.app import alike, cards, hits, query, share, words
+from dssl_bio.app import alike, cards, hits, pictures, query, share, words
 from dssl_bio.app.editor import editor, remember
 from dssl_bio.app.resources import Answer, answer, opened, trust, waiting
 from streamlit.delta_generator import DeltaGenerator
@@ -88,8 +88,8 @@ def page() -> None:
     listed, beside = st.columns([2, 1], gap="large")
     with listed:
         st.header("Phenotypes, best first", anchor=False)
-        pictures = opened(path).pictures
-        display = hits.display_settings(bundle, pictures.shape[3]) if pictures is not None else None
+        every = opened(path).pictures
+        display = pictures.display_settings(bundle, every.shape[3]) if every is not None else None
         own = set(found.identified.entries.tolist())
         for hit in found.hits:
             hits.hit_card(path, hit, hit.entry in own, display)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import streamlit as st
-from dssl_bio.app import cards, hits, plots, query, words
+from dssl_bio.app import cards, hits, pictures, plots, query, words
 from dssl_bio.app.resources import opened, searched_molecules, tables, typical_profiles, waiting
 from numpy.typing import NDArray
 
@@ -84,13 +84,10 @@ def phenotype_of_screen(path: str, number: int) -> None:
     name = hits.name_of(entry)
     with st.container(border=True):
         st.html(cards.title(name, tags=[(query.value(entry, MOA), "")]))
-        if bundle.pictures is not None:
-            display = hits.display_settings(tables(path), bundle.pictures.shape[3])
-            treated, control = st.columns(2)
-            hits.pictures(path, number, name, display, treated, control)
-        else:
-            hits.family_plot(path, number, name)
-        st.html(cards.facts(hits.facts_of_entry(path, number), {"Cells": words.CELLS}))
+        every = bundle.pictures
+        display = pictures.display_settings(tables(path), every.shape[3]) if every is not None else None
+        st.html(hits.seen_of(path, number, name, display)
+                + cards.facts(hits.facts_of_entry(path, number), {"Cells": words.CELLS}))
 
 
 def own_images(path: str) -> "SharedSpecific | None":
@@ -167,12 +164,13 @@ def molecules(path: str, found: "list[MoleculeHit]", own: str) -> None:
             name = query.value(row, COMPOUND) or str(row[MOLECULE_ID])
             tags = [("this well's molecule" if row[MOLECULE_ID] == own else "", "own")]
             with column, st.container(border=True):
-                cards.structure(Molecule(row[SMILES], row[INCHIKEY]), name, 230, 150)
-                st.html(cards.title(words.shortened(name, 40), hit.rank, tags) + cards.facts([
-                    ("Mechanism", query.value(row, MOA)), ("Cosine", f"{hit.score:.3f}"),
-                    ("p", words.p_text(hit.p, bundle.null)), ("q", words.q_text(hit, bundle.null)),
-                    ("Training", "seen" if row[SPLIT] == "train" else "not seen"),
-                ], {"Cosine": words.COSINE, "p": words.P, "q": words.Q, "Training": words.SEEN}))
+                st.html(cards.drawing(Molecule(row[SMILES], row[INCHIKEY]), name, 230, 150)
+                        + cards.title(words.shortened(name, 40), hit.rank, tags) + cards.facts([
+                            ("Mechanism", query.value(row, MOA)), ("Cosine", f"{hit.score:.3f}"),
+                            ("p", words.p_text(hit.p, bundle.null)), ("q", words.q_text(hit, bundle.null)),
+                            ("Training", "seen" if row[SPLIT] == "train" else "not seen"),
+                        ], {"Cosine": words.COSINE, "p": words.P, "q": words.Q, "Training": words.SEEN,
+                            **words.unresolved(hit, bundle.null)}))
                 if st.button("Its phenotypes", key=f"ask_{hit.row}", type="tertiary", icon=":material/search:",
                              help=f"Search the phenotypes of {words.plain(words.shortened(name, 40))}"):
                     st.switch_page(START_PAGE, query_params={"molecule": str(row[SMILES])})

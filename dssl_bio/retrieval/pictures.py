@@ -31,7 +31,7 @@ class Shown:
     @property
     def place(self) -> str:
         """Plate and well in words."""
-        return ", ".join(filter(None, (self.plate and f"plate {self.plate}", self.well and f"well {self.well}")))
+        return _place(self.plate, self.well)
 
 
 def entry_picture(bundle: "Bundle", entry: int) -> Shown | None:
@@ -41,13 +41,24 @@ def entry_picture(bundle: "Bundle", entry: int) -> Shown | None:
 
 def control_picture(bundle: "Bundle", plate: str) -> Shown | None:
     """Negative-control cells of one plate; None when that plate has none with a picture."""
-    if bundle.pictures is None or PICTURE not in bundle.controls:
+    row = control_row(bundle.controls, plate)
+    return None if row is None else _shown(bundle, bundle.controls, row)
+
+
+def control_row(controls: pd.DataFrame, plate: str) -> int | None:
+    """The negative control whose picture stands for its plate: the first one that has a picture; None without any."""
+    if PICTURE not in controls:
         return None
-    pictured = bundle.controls[PICTURE].to_numpy() >= 0
-    if PLATE in bundle.controls:
-        pictured &= (bundle.controls[PLATE].astype(str) == plate).to_numpy(bool)
+    pictured = controls[PICTURE].to_numpy() >= 0
+    if PLATE in controls:
+        pictured &= (controls[PLATE].astype(str) == plate).to_numpy(bool)
     rows = np.flatnonzero(pictured)
-    return _shown(bundle, bundle.controls, int(rows[0])) if len(rows) else None
+    return int(rows[0]) if len(rows) else None
+
+
+def place_of(table: pd.DataFrame, row: int) -> str:
+    """Plate and well of an entry's or a control's picture, in words."""
+    return _place(_first(table, PLATE, row), _first(table, WELL, row))
 
 
 def _shown(bundle: "Bundle", table: pd.DataFrame, row: int) -> Shown | None:
@@ -55,6 +66,10 @@ def _shown(bundle: "Bundle", table: pd.DataFrame, row: int) -> Shown | None:
         return None
     pixels = np.asarray(bundle.pictures[int(table[PICTURE].iloc[row])])
     return Shown(pixels, _first(table, PLATE, row), _first(table, WELL, row))
+
+
+def _place(plate: str, well: str) -> str:
+    return ", ".join(filter(None, (plate and f"plate {plate}", well and f"well {well}")))
 
 
 def _first(table: pd.DataFrame, column: str, row: int) -> str:

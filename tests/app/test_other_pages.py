@@ -221,7 +221,7 @@ def test_ones_own_image_is_read_as_the_screens_own_were(image_bundle, monkeypatc
     for row in own.rows[[0, 7]]:
         number = own.sites_of(int(row))
         site = np.asarray(screen.images.read(number))[0]
-        monkeypatch.setattr(own_phenotypes, "limits", lambda _, number=number: screen.images.limits(number)[0])
+        monkeypatch.setattr(own_phenotypes, "limits", lambda *_, number=number: screen.images.limits(number)[0])
         vectors, picture = own_phenotypes.embed_site(run, site, screen.images.pixel_size_um)
         expected = run.embed_wells(own, np.array([row]))
         assert vectors.shared == pytest.approx(expected.shared, abs=1e-5)

@@ -3,14 +3,17 @@
     python tests/benchmarks/bench_sessions.py BUNDLE [--sessions 30] [--seconds 120]
 
 Each session opens a socket as a browser would, asks for the page of a molecule of the library, waits until the page has
-run to its end, and asks for the next. Prints the number of pages, errors, latencies and the server's memory.
+run to its end, fetches the pictures that it names and the session has not seen, and asks for the next. Prints the number
+of pages, errors, latencies (with and without pictures) and the server's memory.
 """
 
 import argparse
 import asyncio
+import html
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -20,6 +23,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlencode
 
+import httpx
 import numpy as np
 import pandas as pd
 import psutil
@@ -30,31 +34,47 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 START_S = 120
 
 
-async def session(address: str, molecules: list[str], until: float, seed: int,
-                  pause_s: float) -> tuple[list[float], int]:
-    """Latencies (s) of one session's pages, and how many showed an error."""
-    generator, latencies, errors = random.Random(seed), [], 0
-    async with websockets.connect(address, max_size=None, subprotocols=["streamlit"]) as channel:
+PICTURE = re.compile(r'src="\./(pictures/[^"]+)"')
+AT_ONCE = 6  # as many as a browser asks one server for
+
+
+async def session(port: int, molecules: list[str], until: float, seed: int,
+                  pause_s: float) -> tuple[list[float], list[float], int]:
+    """Latencies (s) of one session's pages without and with their pictures, and how many showed an error."""
+    generator, seen = random.Random(seed), set[str]()
+    pages: list[float] = []
+    complete: list[float] = []
+    errors = 0
+    limits = httpx.Limits(max_connections=AT_ONCE)
+    async with (websockets.connect(f"ws://127.0.0.1:{port}/_stcore/stream", max_size=None,
+                                   subprotocols=["streamlit"]) as channel,
+                httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/", limits=limits, timeout=60) as browser):
         while time.monotonic() < until:
             message = BackMsg()
             message.rerun_script.query_string = urlencode({"molecule": generator.choice(molecules)})
-            start = time.monotonic()
+            start, wanted = time.monotonic(), list[str]()
             await channel.send(message.SerializeToString())
             while True:
                 answer = ForwardMsg()
                 answer.ParseFromString(await asyncio.wait_for(channel.recv(), 60))
                 kind = answer.WhichOneof("type")
-                if kind == "delta" and answer.delta.new_element.WhichOneof("type") in ("exception", "alert"):
-                    alert = answer.delta.new_element.alert
-                    errors += alert.format == alert.ERROR or bool(answer.delta.new_element.exception.message)
+                element = answer.delta.new_element if kind == "delta" else None
+                if element is not None and element.WhichOneof("type") in ("exception", "alert"):
+                    errors += element.alert.format == element.alert.ERROR or bool(element.exception.message)
+                if element is not None and element.WhichOneof("type") == "html":
+                    wanted += [html.unescape(found) for found in PICTURE.findall(element.html.body)]
                 if kind == "script_finished":
                     break
-            latencies.append(time.monotonic() - start)
+            pages.append(time.monotonic() - start)
+            fetched = await asyncio.gather(*(browser.get(one) for one in dict.fromkeys(wanted) if one not in seen))
+            errors += sum(one.status_code != 200 for one in fetched)
+            seen.update(wanted)
+            complete.append(time.monotonic() - start)
             await asyncio.sleep(generator.random() * 2 * pause_s)
-    return latencies, errors
+    return pages, complete, errors
 
 
-async def together(address: str, molecules: list[str], sessions: int, seconds: float, pause_s: float,
+async def together(port: int, molecules: list[str], sessions: int, seconds: float, pause_s: float,
                    server: psutil.Process) -> dict[str, float]:
     """All sessions at once, and the server's memory while they run."""
     until, memory = time.monotonic() + seconds, []
@@ -66,19 +86,22 @@ async def together(address: str, molecules: list[str], sessions: int, seconds: f
 
     before = sum(server.cpu_times()[:2])
     watching = asyncio.create_task(watch())
-    results = await asyncio.gather(*(session(address, molecules, until, number, pause_s) for number in range(sessions)),
+    results = await asyncio.gather(*(session(port, molecules, until, number, pause_s) for number in range(sessions)),
                                    return_exceptions=True)
     await watching
     broken = [result for result in results if isinstance(result, BaseException)]
     good = [result for result in results if not isinstance(result, BaseException)]
-    latencies = np.array([value for values, _ in good for value in values])
+    latencies = np.array([value for values, _, _ in good for value in values])
+    complete = np.array([value for _, values, _ in good for value in values])
     used = sum(server.cpu_times()[:2]) - before
     third = max(1, len(memory) // 3)
     return {"sessions": sessions, "seconds": seconds, "pages": len(latencies), "pages_per_s": len(latencies) / seconds,
             "server_cpu_s_per_page": used / max(1, len(latencies)),
-            "broken_sessions": len(broken), "pages_with_error": sum(errors for _, errors in good),
+            "broken_sessions": len(broken), "pages_with_error": sum(errors for _, _, errors in good),
             "median_s": float(np.median(latencies)), "p95_s": float(np.quantile(latencies, 0.95)),
-            "max_s": float(latencies.max()), "memory_first_third_mb": float(np.median(memory[:third])),
+            "max_s": float(latencies.max()), "median_with_pictures_s": float(np.median(complete)),
+            "p95_with_pictures_s": float(np.quantile(complete, 0.95)), "load_of_machine": os.getloadavg()[0],
+            "memory_first_third_mb": float(np.median(memory[:third])),
             "memory_last_third_mb": float(np.median(memory[-third:])), "memory_max_mb": max(memory)}
 
 
@@ -108,9 +131,8 @@ def main() -> None:
                 time.sleep(0.2)
         server = psutil.Process(process.pid).children()[0]
         molecules = library["Metadata_SMILES"].sample(min(200, len(library)), random_state=0).tolist()
-        address = f"ws://127.0.0.1:{port}/_stcore/stream"
-        asyncio.run(together(address, molecules, 1, 12, 1, server))  # the model is loaded by now
-        measured = asyncio.run(together(address, molecules, asked.sessions, asked.seconds, asked.pause_s, server))
+        asyncio.run(together(port, molecules, 1, 12, 1, server))  # the model is loaded by now
+        measured = asyncio.run(together(port, molecules, asked.sessions, asked.seconds, asked.pause_s, server))
         print(json.dumps(measured, indent=1))
     finally:
         os.killpg(process.pid, signal.SIGTERM)

@@ -12,6 +12,7 @@ from dssl_bio.errors import ScreenError
 from dssl_bio.evaluation.page import Cell, Row, Section, Table, figure_html, render_page
 from dssl_bio.evaluation.quality_maps import light_figure, plate_figure, screen_figure, well_maps
 from dssl_bio.imaging.illumination import MIN_SITES, field_of, sample_of
+from dssl_bio.imaging.intensity import usual_sites
 from dssl_bio.imaging.quality import FLAGS
 from dssl_bio.screens.screen import FLAGGED, Images, Screen
 from dssl_bio.screens.screen import FLAGS as FLAG_COLUMN
@@ -20,6 +21,8 @@ from dssl_bio.vocabulary import PLATE, ROW_KEY, SITE, WELL
 PAGE, SITE_CSV, PLATE_CSV, WARNING_CSV = "quality.html", "sites.csv", "plates.csv", "warnings.csv"
 MOST_PLATES = 12
 MOST_ROWS = 200
+FEW = 20
+"""Longer lists are folded."""
 SITES_FOR_LIGHT = 256
 
 EXPLANATIONS = (
@@ -121,9 +124,8 @@ def _lists(screen: Screen, warnings: pd.DataFrame) -> list[Section]:
     assert screen.images is not None
     sections = []
     if len(warnings):
-        rows = [Row([Cell(str(value)) for value in row]) for row in warnings.head(MOST_ROWS).itertuples(index=False)]
-        sections.append(Section(f"Warnings ({len(warnings):,})", "Nothing of this was left out." + _first(warnings),
-                                [Table(list(warnings.columns), rows)], open=len(warnings) <= 20))
+        told = [(row["plate"], row["well"], row["site"], row["message"]) for row in warnings.to_dict("records")]
+        sections.append(_told(f"Warnings ({len(warnings):,})", "Nothing was left out because of these.", told))
     sites = screen.images.table
     flagged = sites[sites[FLAGGED]]
     if len(flagged):
@@ -131,14 +133,20 @@ def _lists(screen: Screen, warnings: pd.DataFrame) -> list[Section]:
         rows = [Row([Cell(str(row[PLATE])), Cell(str(names.iloc[row["row"]])), Cell(str(row[SITE])),
                      Cell(row[FLAG_COLUMN].replace(";", ", "))]) for row in flagged.head(MOST_ROWS).to_dict("records")]
         sections.append(Section(f"Flagged sites ({len(flagged):,})", _first(flagged).strip(),
-                                [Table(["plate", "well", "site", "flags"], rows)], open=len(flagged) <= 20))
+                                [Table(["plate", "well", "site", "flags"], rows)], open=len(flagged) <= FEW))
     refused = screen.rejected[screen.rejected["modality"] == "images"]
     if len(refused):
-        rows = [Row([Cell(str(row[name])) for name in ("plate", "well", "site", "reason")])
-                for row in refused.head(MOST_ROWS).to_dict("records")]
-        sections.append(Section(f"Refused sites ({len(refused):,})", "These are not in the screen." + _first(refused),
-                                [Table(["plate", "well", "site", "reason"], rows)], open=len(refused) <= 20))
+        told = [(row["plate"], row["well"], row["site"], row["reason"]) for row in refused.to_dict("records")]
+        sections.append(_told(f"Refused sites ({len(refused):,})", "These are not in the screen.", told))
     return sections
+
+
+def _told(title: str, text: str, told: list[tuple[str, str, str, str]]) -> Section:
+    """Sentences about plate, well and site, in one column."""
+    rows = [Row([Cell(" ".join(filter(None, (plate, well, f"site {site}" if site else ""))) + f": {message}")])
+            for plate, well, site, message in told[:MOST_ROWS]]
+    more = "" if len(told) <= MOST_ROWS else f" The first {MOST_ROWS}; all are in the screen's tables."
+    return Section(title, text + more, [Table(["where and what"], rows)], open=len(told) <= FEW)
 
 
 def _plate_section(images: Images, plate: str, wells: pd.DataFrame, names: list[str]) -> Section:
@@ -146,10 +154,11 @@ def _plate_section(images: Images, plate: str, wells: pd.DataFrame, names: list[
     if len(wells):
         figures.append(figure_html(plate_figure(wells, names), f"plate-{plate}"))
     before = images.illumination(plate)
-    numbers = np.flatnonzero((images.table[PLATE] == plate).to_numpy())
+    numbers = np.flatnonzero((images.table[PLATE] == plate).to_numpy() & ~images.flagged)
     if np.ptp(before) > 0 and len(numbers) >= MIN_SITES:
         chosen = numbers[np.linspace(0, len(numbers) - 1, min(len(numbers), SITES_FOR_LIGHT)).round().astype(int)]
-        after = field_of(np.stack([sample_of(images.sites[int(number)]) for number in chosen]))
+        seen = np.stack([sample_of(images.sites[int(number)]) for number in chosen])
+        after = field_of(seen[usual_sites(seen)])
         figures.append(figure_html(light_figure(before, after, images.channels), f"light-{plate}"))
     return Section(f"Plate {plate}", "" if figures else "Wells have no names, and the light was not corrected: there "
                    "is nothing to draw.", figures=figures)

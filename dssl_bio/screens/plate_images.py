@@ -44,7 +44,7 @@ SAMPLE_PIXELS, SAMPLE_MIN, SAMPLE_MOST = 100_000_000, 48, 512
 KEPT_BYTES = 300_000_000
 """Sites of the sample are held until they are stored, as far as they take no more than this."""
 MOST_READERS = 4
-GLARING_SAMPLE = 5.0
+GLARING_SAMPLE = 3.0
 """Of the sites that illumination is estimated from: more than for controls, which have no phenotypes."""
 
 SITE_PART, METRIC_PART, LIMIT_PART, PLATE_PART = "sites.parquet", "metrics.npy", "intensity.parquet", "plate.parquet"

@@ -124,7 +124,8 @@ class Run:
                              tile_px=self.config.image.tile_px, pixel_size_um=self.facts.pixel_size_um or None)
 
     def embed_wells(self, phenotypes: Phenotypes, rows: NDArray[np.int64], membership: NDArray[np.int64] | None = None,
-                    progress: Callable[[int, int], None] | None = None, *, specific: bool = True) -> SharedSpecific:
+                    progress: Callable[[int, int], None] | None = None, *, specific: bool = True,
+                    unit: bool = True) -> SharedSpecific:
         """Representations of wells, or of entries that each join several wells (see screens.entries).
 
         Args:
@@ -133,10 +134,11 @@ class Run:
             membership: (len(rows),) number of each well's entry, -1 to leave a well out; one entry a well when absent.
             progress: called with (done, total) inputs.
             specific: without, that part has no columns and costs nothing.
+            unit: without, the sums over each entry's inputs, which can be added up to those of larger entries.
         """
         if membership is None:
             membership = np.arange(len(rows))
-        return embed_phenotypes(self.model, phenotypes, rows, membership, progress, specific=specific)
+        return embed_phenotypes(self.model, phenotypes, rows, membership, progress, specific=specific, unit=unit)
 
 
 def embed_molecules(model: DisentangledModel, molecules: Sequence[Molecule], needs: frozenset[str],
@@ -169,8 +171,11 @@ def embed_inputs(model: DisentangledModel, parts: Sequence[MoleculeInputs], dose
 
 def embed_phenotypes(model: DisentangledModel, phenotypes: Phenotypes, rows: NDArray[np.int64],
                      membership: NDArray[np.int64], progress: Callable[[int, int], None] | None = None, *,
-                     specific: bool = True) -> SharedSpecific:
-    """Mean direction of the representations of each entry's inputs; `specific` as for `embed_inputs`."""
+                     specific: bool = True, unit: bool = True) -> SharedSpecific:
+    """Mean direction of the representations of each entry's inputs, or without `unit` their sum.
+
+    `specific` as for `embed_inputs`.
+    """
     model.eval()
     device = next(model.parameters()).device
     fast = bf16_helps(device)
@@ -198,6 +203,8 @@ def embed_phenotypes(model: DisentangledModel, phenotypes: Phenotypes, rows: NDA
             progress(min(done, n_entries), n_entries)
     if waiting:
         embed_waiting()
+    if not unit:
+        return SharedSpecific(*(total.astype(np.float32) for total in sums))
     return SharedSpecific(unit_rows(sums[0]), unit_rows(sums[1]))
 
 

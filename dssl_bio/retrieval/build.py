@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from dssl_bio.artefact import new_folder, require_disk, seal, write_json
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.errors import BundleError
 from dssl_bio.learning.phenotypes import ImagePhenotypes, Phenotypes, ProfilePhenotypes
-from dssl_bio.learning.representation import SharedSpecific
+from dssl_bio.learning.representation import SharedSpecific, unit_rows
 from dssl_bio.learning.run import MOLECULE_TABLE, Run
 from dssl_bio.retrieval.applicability import EXPECTED_RECALL, from_benchmark
 from dssl_bio.retrieval.bundle import (
@@ -28,6 +29,7 @@ from dssl_bio.retrieval.bundle import (
     PROFILES,
     RUN_FOLDER,
     VECTORS,
+    WELL_VECTORS,
 )
 from dssl_bio.retrieval.significance import MIN_DRAWS, Codes, Null, mismatched_pairs
 from dssl_bio.retrieval.tables import IN_SCREEN, PICTURE, SPLIT, WELLS
@@ -41,10 +43,13 @@ logger = logging.getLogger(__name__)
 
 PICTURE_PX = 160
 CONTROLS_PER_PLATE_SHOWN = 2
+MAX_WELL_VECTORS = 50_000
+"""Wells of which a bundle keeps the single vectors; a larger screen's wells are known by their entries."""
 
 
 def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "consensus", where: str | None = None,
                  benchmark: Path | None = None, seed: int | None = None,
+                 also: Callable[["Indexed", Path], None] | None = None,
                  progress: Callable[[int, int], None] | None = None,
                  report: Callable[[str], None] = logger.info) -> None:
     """Embeds a screen with a run and writes the bundle.
@@ -57,7 +62,9 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
         where: filter expression over the wells; controls are kept.
         benchmark: a benchmark folder: how much to expect of molecules at which distance is kept in the bundle.
         seed: of the draws from the null where there are more than it keeps; the run's by default.
-        progress: called with (done, total) entries.
+        also: computes something more from what was indexed and writes it into the bundle's folder before that is
+            sealed, such as the factor matrix (see `factors.index`).
+        progress: called with (done, total) wells or entries.
         report: receives lines of progress.
 
     Raises:
@@ -74,9 +81,8 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
     if len(entries) == 0:
         raise BundleError(f"screen {screen.name} has no well to index" + (f" where {where}" if where else ""))
     report(require_disk(folder, _disk_needed(phenotypes, len(entries), int(control.sum()))))
-    vectors = run.embed_wells(phenotypes, rows, membership, progress)
-    control_rows = rows[control[rows]]
-    control_vectors = run.embed_wells(phenotypes, control_rows)
+    vectors, well_vectors = _embedded(run, phenotypes, rows, membership, control[rows], progress)
+    control_rows, control_vectors = rows[control[rows]], well_vectors.take(np.flatnonzero(control[rows]))
     library = _library(run, screen)
     library_vectors = run.embed_molecules(_molecules(library))
     null = _null(library, library_vectors, entries, vectors, run.config.seed if seed is None else seed)
@@ -95,6 +101,11 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
         save_file({f"{name}.{part}": np.ascontiguousarray(getattr(value, part))
                    for name, value in arrays.items() for part in ("shared", "specific")}, work / VECTORS)
         save_file({"scores": null.scores}, work / NULL)
+        if len(rows) <= MAX_WELL_VECTORS:
+            save_file({"shared": well_vectors.shared, "specific": well_vectors.specific}, work / WELL_VECTORS)
+        if also is not None:
+            also(Indexed(run, screen, phenotypes, entries, vectors, rows, membership, well_vectors, library,
+                         library_vectors), work)
         if expected is not None:
             write_json(work / EXPECTED_RECALL, expected.as_json())
         seal(work, "bundle", {"run": run.id, "screen": screen.id, "where": where},
@@ -105,6 +116,67 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
              null={"name": null.name, "n_draws": len(null.scores), "resolution": null.resolution})
     report(f"{len(entries)} entries, {len(controls)} controls, {len(library)} molecules; null: {null.name}, "
            f"{len(null.scores):,} draws")
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """What indexing has computed: what factors are looked for in.
+
+    Attributes:
+        run: the model.
+        screen: that was indexed.
+        phenotypes: as the model reads them.
+        entries: one row an entry.
+        vectors: of the entries.
+        rows: (W,) positions of wells in the screen.
+        membership: (W,) number of each well's entry, -1 for none.
+        well_vectors: of the W wells; zeros for those that are neither in an entry nor controls.
+        library: molecules.
+        library_vectors: of the library.
+    """
+
+    run: Run
+    screen: Screen
+    phenotypes: Phenotypes
+    entries: pd.DataFrame
+    vectors: SharedSpecific
+    rows: NDArray[np.int64]
+    membership: NDArray[np.int64]
+    well_vectors: SharedSpecific
+    library: pd.DataFrame
+    library_vectors: SharedSpecific
+
+
+def _embedded(run: Run, phenotypes: Phenotypes, rows: NDArray[np.int64], membership: NDArray[np.int64],
+              control: NDArray[np.bool_], progress: Callable[[int, int], None] | None,
+              ) -> tuple[SharedSpecific, SharedSpecific]:
+    """Vectors of the entries, and of each of the wells (zeros where it is neither in an entry nor a control).
+
+    An entry of images is the mean direction over the tiles of all its wells, so tiles are read once for both; one of
+    profiles is the representation of its wells' mean profile.
+    """
+    used = (membership >= 0) | control
+    single = np.where(used, np.cumsum(used) - 1, -1)
+    if not isinstance(phenotypes, ImagePhenotypes):
+        entries = run.embed_wells(phenotypes, rows, membership, progress)
+        wells = run.embed_wells(phenotypes, rows, single)
+        return entries, SharedSpecific(*(_spread(part, used) for part in (wells.shared, wells.specific)))
+    sums = run.embed_wells(phenotypes, rows, single, progress, unit=False)
+    joined = []
+    member = membership[used]
+    for part in (sums.shared, sums.specific):
+        total = np.zeros((int(membership.max()) + 1, part.shape[1]))
+        np.add.at(total, member[member >= 0], part[member >= 0])
+        joined.append(unit_rows(total))
+    return SharedSpecific(*joined), SharedSpecific(*(_spread(unit_rows(part), used)
+                                                     for part in (sums.shared, sums.specific)))
+
+
+def _spread(vectors: NDArray[np.float32], used: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Rows at the places that are used, zeros at the others."""
+    result = np.zeros((len(used), vectors.shape[1]), np.float32)
+    result[used] = vectors
+    return result
 
 
 def _only(entries: pd.DataFrame, membership: NDArray[np.int64],

@@ -19,7 +19,7 @@ from dssl_bio.retrieval.significance import Null
 from dssl_bio.retrieval.tables import CONTROLS, ENTRIES, MOLECULES, RUN_FOLDER
 from dssl_bio.vocabulary import DOSE_UM, MOLECULE_ID
 
-VECTORS, NULL = "vectors.safetensors", "null.safetensors"
+VECTORS, NULL, WELL_VECTORS = "vectors.safetensors", "null.safetensors", "well_vectors.safetensors"
 PICTURES, PROFILES, PROFILE_FEATURES = "pictures.npy", "profiles.npy", "profile_features.json"
 
 
@@ -87,6 +87,12 @@ class Bundle:
     def index(self) -> PhenotypeIndex:
         """Index over all entries."""
         return PhenotypeIndex(self.vectors.shared, self.run.id)
+
+    @cached_property
+    def well_vectors(self) -> SharedSpecific | None:
+        """Of each well of the wells' table, zeros where it was not indexed; None in older and in very large bundles."""
+        path = self.folder / WELL_VECTORS
+        return SharedSpecific(**load_file(path)) if path.is_file() else None
 
     @cached_property
     def pictures(self) -> NDArray[np.uint8] | None:

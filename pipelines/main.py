@@ -22,6 +22,7 @@ from . import (
     pretrain,
     quality,
     retrieve,
+    segment,
     serve,
     simulate,
     study,
@@ -77,6 +78,7 @@ app.command()(simulate.simulate)
 app.add_typer(manifest.app, name="manifest")
 app.command()(ingest.ingest)
 app.command()(quality.quality)
+app.command()(segment.segment)
 app.command()(pretrain.pretrain)
 app.command()(train.train)
 app.command()(index.index)

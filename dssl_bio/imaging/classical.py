@@ -38,7 +38,8 @@ class ClassicalSettings(Config):
         outline: share of a nucleus's own brightness at which its outline is drawn.
         smallest_um2: smaller nuclei are debris.
         dimmest: objects dimmer than this share of the field's median nucleus are debris.
-        cell_threshold: as `threshold`, for the cytoplasm.
+        cell_threshold: share of the way from background to Otsu's threshold at which a pixel may be cytoplasm.
+        cell_seam_um: so much further from the nucleus weighs as much as being dimmer by a factor of e.
         cell_reach_um: how far a cell may reach from its nucleus.
     """
 
@@ -53,6 +54,7 @@ class ClassicalSettings(Config):
     smallest_um2: Positive = 13.0
     dimmest: Annotated[float, Field(ge=0, lt=1)] = 0.15
     cell_threshold: Positive = 0.6
+    cell_seam_um: Positive = 20.0
     cell_reach_um: Positive = 45.0
 
 
@@ -89,11 +91,13 @@ def find_cells(nuclei: Labels, cytoplasm: NDArray[np.number], pixel_size_um: flo
         return np.zeros_like(nuclei)
     smooth = gaussian(cytoplasm.astype(np.float32), settings.smoothing_um / pixel_size_um, preserve_range=True)
     above = smooth - background_of(smooth, 2 * settings.background_um / pixel_size_um)
-    cut = threshold_above_noise(above, settings.cell_threshold, settings.noise / 2)
+    # not on the logarithm, as for nuclei: haze about the cells would count as ground
+    otsu = float(threshold_otsu(above)) if above.max() > above.min() else math.inf
+    cut = max(settings.cell_threshold * otsu, 1e-6)
     away = ndimage.distance_transform_edt(nuclei == 0) * pixel_size_um
     ground = (nuclei > 0) | ((above > cut) & (away < settings.cell_reach_um))
     # Bright ground is flooded first and so is what lies near a nucleus: borders run along dim seams between cells.
-    height = away / 10 - np.log(np.maximum(above, cut / 4) / cut)
+    height = away / settings.cell_seam_um - np.log(np.maximum(above, cut / 4) / cut)
     cells = watershed(height, nuclei, mask=ground)
     return np.where(nuclei > 0, nuclei, _whole(cells)).astype(np.int32)
 

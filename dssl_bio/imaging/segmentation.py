@@ -18,7 +18,7 @@ EngineName = Literal["classical", "cellpose"]
 ENGINES: tuple[EngineName, ...] = ("classical", "cellpose")
 
 NUCLEI_CHANNEL = CHANNELS[0]
-CELL_CHANNELS = (("RNA", "AGP"), ("ER",), ("Mito",))
+CELL_CHANNELS = (("ER", "RNA", "AGP"), ("Mito",))
 """What fills a cell, best first: the mean of the first group of which a screen has any."""
 
 Site = NDArray[np.uint16]

@@ -259,6 +259,21 @@ class ImagesSource(Config):
         return Clipping(*self.percentiles, self.ceiling)
 
 
+class MasksSource(Config):
+    """Masks that were drawn by hand, or are known: a table with a row a site and a column of files for each target."""
+
+    table: str
+    folder: str | None = None
+    nuclei: str
+    cells: str | None = None
+    min_area_px: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("table", "folder")
+    @classmethod
+    def _inside(cls, path: str | None) -> str | None:
+        return None if path is None else inside(path)
+
+
 class Manifest(Config):
     """One screen: where its tables and images lie and what their columns mean."""
 
@@ -278,6 +293,7 @@ class Manifest(Config):
     molecules: MoleculesSource | None = None
     profiles: dict[str, ProfilesSource] = {}
     images: ImagesSource | None = None
+    masks: MasksSource | None = None
     checksums: dict[str, str] = {}
 
     @field_validator("key", mode="before")

@@ -15,6 +15,7 @@ st.navigation([
             default=True),
     st.Page(PAGES / "phenotype_to_molecules.py", title="Phenotype to molecules", icon=":material/grid_view:"),
     st.Page(PAGES / "compare.py", title="Compare", icon=":material/compare_arrows:"),
+    st.Page(PAGES / "counterfactual.py", title="Counterfactual", icon=":material/alt_route:"),
     st.Page(PAGES / "explore.py", title="Explore", icon=":material/scatter_plot:"),
     st.Page(PAGES / "batch.py", title="Batch", icon=":material/table_rows:"),
     st.Page(PAGES / "kept_hits.py", title="Kept hits", icon=":material/bookmark:"),

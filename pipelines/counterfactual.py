@@ -84,7 +84,6 @@ def _answer(bundle: Path, well: str, smiles: str | None, dose_um: float | None, 
 def _evaluate(bundle: Path, screen: Path, truth: Path | None, clip: Path | None, out: Path, seed: int,
               quiet: bool) -> None:
     from dssl_bio.evaluation.counterfactual import evaluate_counterfactuals
-
     from dssl_bio.screens.screen import Screen
 
     report = reporter(quiet)

@@ -141,7 +141,7 @@ class Decoder:
         return sorted(self.library[DOSE_UM].dropna().unique().tolist()) if DOSE_UM in self.library else []
 
     def source_code(self, rows: NDArray[np.int64]) -> Floats:
-        """(N, D) shared part of what wells got: the mean direction over all wells of the same treatment."""
+        """(N, D) shared part of what wells got: the mean direction over wells of the same treatment."""
         return self.material.treatments[self.material.treatment[rows]]
 
     def specific(self, rows: NDArray[np.int64]) -> Floats:

@@ -46,7 +46,8 @@ class Material:
     Attributes:
         wells: row_key, plate, well, molecule_id, dose, annotation, as far as the screen has them; `use`, `treatment`.
         codes: of each well by itself.
-        treatments: (T, D) mean direction of the shared vectors of each treatment's wells.
+        treatments: (T, D) mean direction of the shared vectors of each treatment's wells that decoders learn from; of
+            all of them where it has none.
         features: (W, F) profile, or statistics of the picture.
         names: of the F features.
         pictures: (W, C, px, px) bytes, pixel = byte * CEILING / 255; None for profiles.
@@ -86,7 +87,7 @@ def material_of(run: Run, screen: Screen, config: ImageDecoderConfig,
     rows = phenotypes.rows
     codes = run.embed_wells(phenotypes, rows, progress=progress)
     wells = _wells(run, screen, rows)
-    treatments = _mean_directions(codes.shared, wells[TREATMENT].to_numpy(np.int64))
+    treatments = _mean_directions(codes.shared, wells[TREATMENT].to_numpy(np.int64), wells[USE].to_numpy(object) != "")
     if isinstance(phenotypes, ProfilePhenotypes):
         return Material(wells, codes, treatments, phenotypes.read(rows).numpy(), tuple(phenotypes.features), None)
     assert isinstance(phenotypes, ImagePhenotypes)
@@ -144,13 +145,17 @@ def _wells(run: Run, screen: Screen, rows: NDArray[np.int64]) -> pd.DataFrame:
     name = wells[MOLECULE_ID].astype(object).where(wells[MOLECULE_ID].notna(), wells[ROW_KEY].astype(str))
     if DOSE_UM in wells:
         name = name.astype(str) + wells[DOSE_UM].map(lambda value: "" if pd.isna(value) else f"@{value:g}")
-    # Where a part of the wells is trained on, a treatment's mean holds no well of the others.
-    name = name.astype(str) + pd.Series(np.where(wells[USE] == "", "", "|used"))
     wells[TREATMENT] = pd.factorize(name.mask(pd.Series(control), "control"))[0]
     return wells
 
 
-def _mean_directions(vectors: NDArray[np.float32], group: NDArray[np.int64]) -> NDArray[np.float32]:
-    sums = np.zeros((int(group.max()) + 1, vectors.shape[1]))
-    np.add.at(sums, group, vectors)
+def _mean_directions(vectors: NDArray[np.float32], group: NDArray[np.int64],
+                     used: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Of the wells that decoders learn from; of the others only where a treatment has no such well.
+
+    So what a second run adds to a treatment is not in its code, and stays with the wells of that run.
+    """
+    known = np.isin(group, group[used])
+    sums, kept = np.zeros((int(group.max()) + 1, vectors.shape[1])), used | ~known
+    np.add.at(sums, group[kept], vectors[kept])
     return unit_rows(sums)

@@ -1,0 +1,72 @@
+"""Predicted against true counterfactuals of a simulated screen."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dssl_bio.errors import EvaluationError
+from dssl_bio.evaluation.counterfactual_methods import Pairs
+from dssl_bio.imaging.crops import resampled
+from dssl_bio.imaging.intensity import scaled
+from dssl_bio.learning.decoders.decoder import Decoder
+from dssl_bio.learning.decoders.material import field_of
+from dssl_bio.learning.phenotypes import ImagePhenotypes
+from dssl_bio.learning.run import Run
+from dssl_bio.screens.screen import Screen
+from dssl_bio.screens.simulate.counterfactuals import PIXELS, TABLE
+from dssl_bio.vocabulary import DOSE_UM, INCHIKEY, MOLECULE_ID, PLATE, SMILES, WELL
+
+Floats = NDArray[np.floating]
+
+SMALLEST_CHANGE = 0.05
+"""Effects whose strengths differ by less, of one mechanism, are no change."""
+
+
+def true_pairs(folder: Path, run: Run, decoder: Decoder) -> tuple[Pairs, pd.DataFrame, NDArray[np.int64]]:
+    """The pairs whose molecule was held out, their table, and their numbers in the truth.
+
+    Raises:
+        EvaluationError: no such truth, or none of its pairs can be asked.
+    """
+    try:
+        table = pd.read_parquet(folder / TABLE)
+    except (OSError, ValueError) as cause:
+        raise EvaluationError(f"{folder} holds no {TABLE}: simulate with --set n_counterfactuals=N") from cause
+    place = {pair: row for row, pair in enumerate(zip(decoder.material.wells[PLATE].astype(str),
+                                                      decoder.material.wells[WELL].astype(str), strict=True))}
+    rows = np.array([place.get(pair, -1) for pair in zip(table[PLATE], table[WELL], strict=True)])
+    held_out = table[MOLECULE_ID].isin(set(run.molecules_of("test"))).to_numpy()
+    chosen = np.flatnonzero((rows >= 0) & held_out)
+    if not len(chosen):
+        raise EvaluationError(f"no pair of {folder} has a well of this screen and a molecule that was held out")
+    kept = table.iloc[chosen].reset_index(drop=True)
+    molecules = kept[[MOLECULE_ID, SMILES, INCHIKEY]].drop_duplicates(MOLECULE_ID).reset_index(drop=True)
+    number = molecules.reset_index().set_index(MOLECULE_ID)["index"]
+    pairs = Pairs(rows[chosen], number[kept[MOLECULE_ID]].to_numpy(np.int64), molecules,
+                  kept[DOSE_UM].to_numpy(float))
+    return pairs, kept, chosen
+
+
+def changes(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which pairs' truth differs from the well as it was measured."""
+    strength = table[["own_strength", "strength"]].to_numpy(float)
+    other = (table["own_mechanism"] != table["mechanism"]).to_numpy() & (strength.max(1) > SMALLEST_CHANGE)
+    return other | (np.abs(strength[:, 0] - strength[:, 1]) > SMALLEST_CHANGE)
+
+
+def true_pictures(folder: Path, numbers: NDArray[np.int64], pairs: Pairs, run: Run, screen: Screen,
+                  decoder: Decoder) -> Floats:
+    """(P, C, px, px) true pictures, scaled and cut as the wells' own were."""
+    phenotypes: Any = run.phenotypes(screen)
+    assert isinstance(phenotypes, ImagePhenotypes)
+    pixels = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
+    config, pictures = decoder.config.image, []
+    for number, row in zip(numbers, pairs.rows, strict=True):
+        site = phenotypes.sites_of(int(phenotypes.rows[row]))[:1]
+        values = scaled(np.asarray(pixels[number])[None], phenotypes.images.limits(site))
+        values = resampled(values, phenotypes.zoom, config.px * config.shrink)
+        pictures.append(field_of(values, config.px, config.shrink)[0])
+    return np.stack(pictures)

@@ -5,7 +5,6 @@ import streamlit as st
 from dssl_bio.app import cards, plots, words
 from dssl_bio.app.query import value
 from dssl_bio.app.resources import Answer, opened
-from streamlit.delta_generator import DeltaGenerator
 
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.retrieval.neighbours import (
@@ -32,11 +31,12 @@ def neighbours(path: str, found: Answer) -> None:
                 "**specific** one, what only the structure tells. Alike in the first: expect a similar phenotype. "
                 "Alike in the second only: a relative on paper.")
     specific, shared = st.tabs(["Specific", "Shared"])
-    listed: tuple[tuple[DeltaGenerator, Space], ...] = ((specific, "specific"), (shared, "shared"))
-    for tab, space in listed:
-        with tab:
-            _list(nearest(table, space, molecule, LISTED), space)
-    first = nearest(table, "specific", molecule, LISTED)[MOLECULE_ID]
+    near = nearest(table, "specific", molecule, LISTED)
+    with specific:
+        _list(near, "specific")
+    with shared:
+        _list(nearest(table, "shared", molecule, LISTED), "shared")
+    first = near[MOLECULE_ID]
     marked = table[MOLECULE_ID].isin(first).to_numpy()
     told = table.iloc[plots.thinned(marked)]
     names = told[COMPOUND].fillna(told[MOLECULE_ID]) if COMPOUND in told else told[MOLECULE_ID]

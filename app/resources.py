@@ -3,6 +3,7 @@
 Nothing here imports the network at the top: a page is drawn from a bundle's tables while `warm` loads the rest.
 """
 
+import gc
 import logging
 import threading
 from collections.abc import Iterator
@@ -70,6 +71,7 @@ def opened(path: str) -> "Bundle":
 
     bundle = Bundle.open(Path(path))
     bundle.index  # noqa: B018 - built now rather than during somebody's first query
+    settle()
     return bundle
 
 
@@ -192,6 +194,16 @@ def waiting(path: str) -> Iterator[None]:
         _ready.add(path)
 
 
+def settle() -> None:
+    """Takes what is loaded, and stays, out of the sight of the garbage collector.
+
+    Streamlit collects after every run of a page. Among a million objects of the imported libraries that took a quarter
+    of a second of processor, more than the page itself.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def warm() -> None:
     """Loads what pages need, then, once a page was shown, what queries need."""
     from dssl_bio.app import cards, plots  # noqa: F401 - imported for the pages to come
@@ -206,6 +218,7 @@ def warm() -> None:
             molecule = answer(path, "c1ccccc1", None, 1).identified.molecule
             _ready.add(path)
             trust(path, molecule.smiles, molecule.inchikey)
+        settle()
     except DsslBioError as error:
         logger.warning("%s", error)  # whoever opens the page reads it there
 

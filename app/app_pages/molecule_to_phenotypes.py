@@ -8,6 +8,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dssl_bio.retrieval.tables import IN_SCREEN, Tables
 
+MECHANISMS = (("Mechanism", ""), ("Hits", ""), ("In the screen", "Entries that were searched."),
+              ("Expected by chance", "Hits of this mechanism among as many annotated entries taken at random."),
+              ("p", "One-sided hypergeometric test among annotated entries; not corrected for several mechanisms."))
+
 
 def welcome(bundle: Tables) -> None:
     """What can be searched, before anything was asked."""
@@ -52,12 +56,9 @@ def summary(path: str, found: Answer) -> DeltaGenerator:
         st.markdown(words.plain(words.null_sentence(bundle.null)))
         table = mechanisms_among(bundle.entries, [hit.entry for hit in found.hits], found.gallery)
         if len(table):
-            st.dataframe(table, hide_index=True, height="content", alt="Mechanisms among the hits", column_config={
-                "mechanism": "Mechanism among the hits", "hits": st.column_config.NumberColumn("Hits"),
-                "in_gallery": st.column_config.NumberColumn("In the screen"),
-                "expected": st.column_config.NumberColumn("Expected by chance", format="%.2f"),
-                "p": st.column_config.NumberColumn("p", format="%.2g", help="One-sided hypergeometric test among "
-                                                   "annotated entries; not corrected for several mechanisms.")})
+            st.html(cards.table("Mechanisms among the hits", MECHANISMS, [
+                (row.mechanism, f"{row.hits}", f"{row.in_gallery:,}", f"{row.expected:.2f}", words.number(row.p))
+                for row in table.itertuples()]))
         with st.expander("What do cosine, p and q mean?"):
             st.markdown(f"**Cosine.** {words.COSINE}\n\n**p.** {words.P}\n\n**q.** {words.Q}\n\n"
                         "**Not resolvable** means that no draw of the null scored as high: p is smaller than the null "

@@ -1,9 +1,11 @@
 """Molecules that resemble a molecule: by what cells show too, by what only the molecule knows, and by structure."""
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dssl_bio.chem.fingerprints import count_morgan
 from dssl_bio.chem.standardize import Molecule
@@ -47,7 +49,12 @@ def nearest(table: pd.DataFrame, space: Space, molecule: Molecule, n: int = 6) -
     first = table[rounded >= enough].assign(_rounded=rounded[rounded >= enough])  # few are left to be sorted by id
     first = first.sort_values(["_rounded", MOLECULE_ID], ascending=[False, True]).head(n).drop(columns="_rounded")
     own = count_morgan(molecule).astype(float)
-    others = [count_morgan(Molecule(smiles, key)).astype(float)
-              for smiles, key in zip(first[SMILES], first[INCHIKEY], strict=True)]
+    others = [_fingerprint(smiles, key) for smiles, key in zip(first[SMILES], first[INCHIKEY], strict=True)]
     tanimoto = [float(np.minimum(own, other).sum() / np.maximum(own, other).sum()) for other in others]
     return first.assign(**{TANIMOTO: tanimoto}).reset_index(drop=True)
+
+
+@lru_cache(maxsize=2_000)
+def _fingerprint(smiles: str, inchikey: str) -> NDArray[np.float32]:
+    """Of a molecule of a library: the same few are the neighbours of many."""
+    return count_morgan(Molecule(smiles, inchikey)).astype(np.float32)

@@ -3,8 +3,8 @@
     python tests/benchmarks/bench_sessions.py BUNDLE [--sessions 30] [--seconds 120]
 
 Each session opens a socket as a browser would, asks for the page of a molecule of the library, waits until the page has
-run to its end, fetches the pictures that it names and the session has not seen, and asks for the next. Prints the number
-of pages, errors, latencies (with and without pictures) and the server's memory.
+run to its end, fetches the pictures that it names and the session has not seen, and asks for the next. Prints how many
+pages and errors there were, latencies (with and without pictures) and the memory of the server.
 """
 
 import argparse

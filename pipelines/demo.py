@@ -55,6 +55,7 @@ def walk(out: Path, molecules: int | None, simulated: list[str], settings: list[
     from dssl_bio.config import with_overrides
     from dssl_bio.evaluation.protocols import evaluate_run
     from dssl_bio.evaluation.report import summary_lines, write_evaluation
+    from dssl_bio.factors.index import keep_factors
     from dssl_bio.learning.config import TrainConfig
     from dssl_bio.learning.fit import train
     from dssl_bio.learning.run import Run
@@ -83,7 +84,7 @@ def walk(out: Path, molecules: int | None, simulated: list[str], settings: list[
         train(screen, training, out / "run", report=report, progress=bar)
     run = Run.open(out / "run")
     with _stage(4, "index its phenotypes", report):
-        build_bundle(run, screen, out / "bundle", report=report)
+        build_bundle(run, screen, out / "bundle", also=keep_factors(out / "sim" / "truth", report), report=report)
     with _stage(5, "evaluate on molecules that were held out", report):
         truth = out / "sim" / "truth"
         found = evaluate_run(run, screen, truth=truth, report=report)

@@ -16,6 +16,8 @@ def index(
     where: str | None = typer.Option(None, "--where", help='Wells to index, such as "Metadata_Dose_um <= 10".'),
     benchmark: Path | None = typer.Option(
         None, "--benchmark", help="Benchmark folder: keeps what recall to expect at which distance."),
+    factors: bool = typer.Option(True, "--factors/--no-factors", help="Keep what each representation knows."),
+    truth: Path | None = typer.Option(None, "--truth", help="Simulated screens: the simulator's truth/ folder."),
     seed: int | None = typer.Option(
         None, "--seed", min=0, help="Seed of the null's draws, above 100,000 pairs; the run's by default."),
     quiet: bool = QUIET,
@@ -25,6 +27,7 @@ def index(
     Example: dssl-bio index runs/mine screens/mine --out bundles/mine
     """
     from dssl_bio.errors import ConfigError
+    from dssl_bio.factors.index import keep_factors
     from dssl_bio.learning.run import Run
     from dssl_bio.retrieval.build import build_bundle
     from dssl_bio.screens.screen import Screen
@@ -34,5 +37,6 @@ def index(
     report = reporter(quiet)
     with progress_bar("embedding entries", quiet) as progress:
         build_bundle(Run.open(run), Screen.open(screen, check=True), out, mode=entries, where=where,  # type: ignore[arg-type]
-                     benchmark=benchmark, seed=seed, progress=progress, report=report)
+                     benchmark=benchmark, seed=seed, also=keep_factors(truth, report) if factors else None,
+                     progress=progress, report=report)
     report(f"bundle written to {out}")

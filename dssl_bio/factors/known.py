@@ -47,8 +47,8 @@ class Facts:
     belongs: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, values: "pd.Series[object]", family: str, belongs: str = "") -> None:
-        """One more factor; a column without values is left out."""
-        if values.notna().any():
+        """One more factor; a column without values is left out, and a name that is taken keeps its meaning."""
+        if name not in self.table and values.notna().any():
             self.table[name] = values.to_numpy()
             self.families[name], self.belongs[name] = family, belongs
 
@@ -212,7 +212,6 @@ def joined(parts: Sequence[Facts]) -> Facts:
     all_of_them = Facts(pd.DataFrame(index=parts[0].table.index))
     for part in parts:
         for name in part.table:
-            if name not in all_of_them.table:
-                all_of_them.add(str(name), part.table[name], part.families[str(name)], part.belongs[str(name)])
+            all_of_them.add(str(name), part.table[name], part.families[str(name)], part.belongs[str(name)])
     all_of_them.table = all_of_them.table.copy()  # many single columns are slow to read
     return all_of_them

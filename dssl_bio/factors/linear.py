@@ -1,5 +1,6 @@
 """Ridge regression of many targets at once, cross-validated over groups: a whole factor matrix in seconds."""
 
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.model_selection import GroupKFold
 Floats = NDArray[np.floating]
 
 FOLDS = 5
-PENALTIES = tuple(np.logspace(-1, 4, 6))
+PENALTIES = tuple(np.logspace(0, 4, 5).tolist())
 """Ridge penalties, in units of the sum of squares of one standardised column of one row."""
 
 
@@ -41,39 +42,53 @@ class GroupedRidge:
         if len(np.unique(groups)) < n_folds:
             raise ValueError(f"{n_folds} folds need as many groups, got {len(np.unique(groups))}")
         self.x, self.fold, self.n_folds = np.asarray(x, dtype=np.float64), grouped_folds(groups, n_folds), n_folds
+        self._x32 = self.x.astype(np.float32)
         self._rows = [np.flatnonzero(self.fold == number) for number in range(n_folds)]
         self._sums = np.stack([self.x[rows].sum(0) for rows in self._rows])
         self._squares = np.stack([self.x[rows].T @ self.x[rows] for rows in self._rows])
         pairs = [frozenset(pair) for pair in combinations(range(n_folds), 2)]
         self._solved = {out: self._factorised(out) for out in [*pairs, *(frozenset([k]) for k in range(n_folds))]}
 
-    def predicted(self, y: Floats, *, intercept: bool = True) -> NDArray[np.float32]:
+    def chosen(self, y: Floats) -> Floats:
+        """Penalties (folds, T) of targets (N, T): for each fold that with the least error on the other folds."""
+        y = np.asarray(y, dtype=np.float32)
+        sums, products = self._added_up(y)
+        errors = np.zeros((self.n_folds, len(PENALTIES), y.shape[1]))
+        for a, b in combinations(range(self.n_folds), 2):
+            out = frozenset((a, b))
+            for fold, other in ((a, b), (b, a)):  # the error on `fold` speaks when `other` is held out
+                for number, (guess, mean) in enumerate(self._guesses(out, fold, PENALTIES, sums, products)):
+                    errors[other, number] += np.square(y[self._rows[fold]] - guess - mean).sum(0)
+        return np.array(PENALTIES)[errors.argmin(1)]
+
+    def predicted(self, y: Floats, penalties: Floats, *, intercept: bool = True) -> NDArray[np.float32]:
         """Predictions (N, T) of targets (N, T), each from a fit that held the row's group out.
 
         Args:
             y: targets without missing values.
+            penalties: (folds, T), such as `chosen` gives.
             intercept: without, the mean of the fitted rows is not added: between folds it falls where the target is
                 frequent, which would put ranks over all folds below chance.
         """
         y = np.asarray(y, dtype=np.float32)
-        sums = np.stack([y[rows].sum(0, dtype=np.float64) for rows in self._rows])
-        products = np.stack([self.x[rows].T.astype(np.float32) @ y[rows] for rows in self._rows])
-        errors = np.zeros((self.n_folds, len(PENALTIES), y.shape[1]))
-        for a, b in combinations(range(self.n_folds), 2):
-            out = frozenset((a, b))
-            for number, penalty in enumerate(PENALTIES):
-                for fold, other in ((a, b), (b, a)):  # the error on `fold` speaks when `other` is held out
-                    guess, mean = self._guess(out, fold, penalty, sums, products)
-                    errors[other, number] += np.square(y[self._rows[fold]] - guess - mean).sum(0)
+        sums, products = self._added_up(y)
         result = np.empty(y.shape, dtype=np.float32)
         for fold in range(self.n_folds):
-            chosen = np.array(PENALTIES)[errors[fold].argmin(0)]
-            guess, mean = self._guess(frozenset([fold]), fold, chosen, sums, products)
+            guess, mean = next(self._guesses(frozenset([fold]), fold, [penalties[fold]], sums, products))
             result[self._rows[fold]] = guess + mean if intercept else guess
         return result
 
-    def _factorised(self, out: frozenset[int]) -> tuple[NDArray[np.int64], Floats, Floats, Floats, Floats]:
-        """Folds that are fitted, mean and spread of x in them, eigenvalues and eigenvectors of its correlations."""
+    def _added_up(self, y: NDArray[np.float32]) -> tuple[Floats, Floats]:
+        """Of each fold the sums of y, (folds, T), and x^T y, (folds, D, T)."""
+        return (np.stack([y[rows].sum(0, dtype=np.float64) for rows in self._rows]),
+                np.stack([self._x32[rows].T @ y[rows] for rows in self._rows]))
+
+    def _factorised(self, out: frozenset[int]) -> tuple[NDArray[np.int64], Floats, Floats, Floats, Floats,
+                                                        dict[int, NDArray[np.float32]]]:
+        """Folds that are fitted, mean and spread of x in them, eigenvalues and eigenvectors of its correlations.
+
+        And the standardised rows of each fold that is left out, on these eigenvectors.
+        """
         kept = np.array([number for number in range(self.n_folds) if number not in out])
         n = sum(len(self._rows[number]) for number in kept)
         mean = self._sums[kept].sum(0) / n
@@ -81,19 +96,20 @@ class GroupedRidge:
         spread = np.sqrt(np.maximum(np.diag(scatter) / n, 0))
         spread = np.where(spread > 1e-9, spread, np.inf)  # a constant column counts as nothing
         values, vectors = np.linalg.eigh(scatter / np.outer(spread, spread))
-        return kept, mean, spread, np.maximum(values, 0), vectors
+        turned = {fold: ((self.x[self._rows[fold]] - mean) / spread @ vectors).astype(np.float32) for fold in out}
+        return kept, mean, spread, np.maximum(values, 0), vectors.astype(np.float32), turned
 
-    def _guess(self, out: frozenset[int], fold: int, penalty: float | Floats, sums: Floats,
-               products: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Predictions of one fold's rows without the mean, and the mean (T,) of the fitted rows."""
-        kept, mean, spread, values, vectors = self._solved[out]
+    def _guesses(self, out: frozenset[int], fold: int, penalties: Sequence[float | Floats], sums: Floats,
+                 products: Floats) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """For each penalty predictions of one fold's rows without the mean, and the mean (T,) of the fitted rows."""
+        kept, mean, spread, values, vectors, turned_rows = self._solved[out]
         n = sum(len(self._rows[number]) for number in kept)
-        mean_y = sums[kept].sum(0) / n
-        product = (products[kept].sum(0) - np.outer(mean, sums[kept].sum(0))) / spread[:, None]  # (D, T)
-        turned = vectors.T.astype(np.float32) @ product.astype(np.float32)
-        shrunk = turned / (values[:, None] + np.atleast_1d(penalty)[None, :]).astype(np.float32)
-        rows = ((self.x[self._rows[fold]] - mean) / spread @ vectors).astype(np.float32)
-        return rows @ shrunk, mean_y.astype(np.float32)
+        total = sums[kept].sum(0)
+        product = (products[kept].sum(0) - np.outer(mean, total)) / spread[:, None]  # (D, T)
+        turned = vectors.T @ product.astype(np.float32)
+        for penalty in penalties:
+            shrunk = turned / (values[:, None] + np.atleast_1d(penalty)[None, :]).astype(np.float32)
+            yield turned_rows[fold] @ shrunk, (total / n).astype(np.float32)
 
 
 def r_squared(y: Floats, predicted: Floats) -> NDArray[np.float64]:

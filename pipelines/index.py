@@ -15,7 +15,7 @@ def index(
     entries: str = typer.Option("consensus", "--entries", help="consensus (one per molecule and dose) or wells."),
     where: str | None = typer.Option(None, "--where", help='Wells to index, such as "Metadata_Dose_um <= 10".'),
     benchmark: Path | None = typer.Option(
-        None, "--benchmark", help="Benchmark folder: keeps what recall to expect at which distance."),
+        None, "--benchmark", help="Benchmark folder: keeps its results and what recall to expect."),
     factors: bool = typer.Option(True, "--factors/--no-factors", help="Keep what each representation knows."),
     truth: Path | None = typer.Option(None, "--truth", help="Simulated screens: the simulator's truth/ folder."),
     seed: int | None = typer.Option(

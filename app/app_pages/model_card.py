@@ -10,6 +10,7 @@ import streamlit as st
 from dssl_bio.app import cards, plots, query, words
 
 from dssl_bio.artefact import read_record
+from dssl_bio.retrieval.benchmark_table import by_method, read_benchmark, settings_of
 from dssl_bio.retrieval.tables import EXPECTED_RECALL, IN_SCREEN, RUN_FOLDER, Tables
 
 SPLITS = {"train": "Training", "valid": "Validation (chose the epoch)", "test": "Held out"}
@@ -19,6 +20,9 @@ CURVES = {
     "step_2/dependence": "Dependence of specific on shared", "step_2/orthogonality": "Orthogonality",
 }
 FLOOR = "log_minibatch"
+BENCHMARK_WORDS = {"top-1 %": "Share of molecules whose own phenotype stands first.",
+                   "top-5 %": "... among the first five.", "top-10 %": "... among the first ten.",
+                   "MRR": "Mean of 1 / rank: 1 when the own phenotype always stands first."}
 
 
 def data(bundle: Tables) -> None:
@@ -99,6 +103,24 @@ def recall(bundle: Tables) -> None:
     st.caption(f"{words.plain(known['source'])}; bars: 95 % intervals; {known['gallery']:.0f} entries searched.")
 
 
+def benchmark(bundle: Tables) -> None:
+    """What was measured on held-out molecules, every method beside chance."""
+    results = read_benchmark(bundle.folder)
+    if results is None:
+        return
+    st.header("Benchmark", anchor=False)
+    offered = settings_of(results)
+    chosen = st.selectbox("Direction and library", offered, key="benchmark_setting",
+                          format_func=lambda pair: f"{pair[0]}, {pair[1]}")
+    table = by_method(results, *chosen)
+    if table.empty:
+        st.caption("Nothing was measured there for all molecules together.")
+        return
+    columns = [(name, BENCHMARK_WORDS.get(name, "")) for name in table.columns]
+    st.html(cards.table("Held-out molecules, by folds", columns, table.fillna("").to_numpy().tolist()))
+    st.caption("In brackets: 95 % intervals over molecules. Chance is exact for the library that was searched.")
+
+
 def limits(bundle: Tables) -> None:
     """What the numbers of this bundle cannot tell."""
     null = bundle.record["null"]
@@ -150,6 +172,7 @@ def page() -> None:
         division(bundle, run)
         limits(bundle)
     with right:
+        benchmark(bundle)
         recall(bundle)
         curves(bundle)
         origin(bundle, run)

@@ -19,6 +19,7 @@ from dssl_bio.learning.phenotypes import ImagePhenotypes, Phenotypes, ProfilePhe
 from dssl_bio.learning.representation import SharedSpecific, unit_rows
 from dssl_bio.learning.run import MOLECULE_TABLE, Run
 from dssl_bio.retrieval.applicability import EXPECTED_RECALL, from_benchmark
+from dssl_bio.retrieval.benchmark_table import keep_benchmark
 from dssl_bio.retrieval.bundle import (
     CONTROLS,
     ENTRIES,
@@ -60,7 +61,7 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
         folder: the bundle; a bundle there is replaced when the new one is complete.
         mode: consensus phenotypes per molecule and dose, or single wells.
         where: filter expression over the wells; controls are kept.
-        benchmark: a benchmark folder: how much to expect of molecules at which distance is kept in the bundle.
+        benchmark: a benchmark folder: its results, and what to expect of molecules at which distance, are kept.
         seed: of the draws from the null where there are more than it keeps; the run's by default.
         also: computes something more from what was indexed and writes it into the bundle's folder before that is
             sealed, such as the factor matrix (see `factors.index`).
@@ -108,6 +109,8 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
                          library_vectors), work)
         if expected is not None:
             write_json(work / EXPECTED_RECALL, expected.as_json())
+        if benchmark is not None:
+            keep_benchmark(benchmark, work)
         seal(work, "bundle", {"run": run.id, "screen": screen.id, "where": where},
              model_id=run.id, screen_name=screen.name, simulated=bool(screen.simulated or run.simulated),
              trained_on=run.record["screen_name"], trained_on_simulated=run.simulated, entries=mode,

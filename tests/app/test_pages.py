@@ -106,9 +106,14 @@ def test_what_a_benchmark_found_is_shown_beside_chance(profile_bundle, tmp_path,
             for i in range(4)]
     (bundle / "expected_recall.json").write_text(json.dumps(
         {"bins": bins, "gallery": 100.0, "chance": 0.1, "source": "benchmark on <b>x</b>", "k": 10, "level": 0.95}))
+    (bundle / "benchmark.csv").write_text("method,direction,setting,subset,metric,value,low,high,chance\n"
+                                          "<b>x</b>,to,whole,all,mrr,0.2,0.1,0.3,0.05\n")
     test = opened(Path("app/app_pages/model_card.py"), bundle, monkeypatch)
     assert not test.exception
     assert "Expected recall" in shown(test)
+    assert "<td>0.200 [0.100, 0.300]</td>" in shown(test)
+    assert "<td>&lt;b&gt;x&lt;/b&gt;</td>" in shown(test)
+    assert '<td class="number">0.050</td>' in shown(test)
     assert "no benchmark comes with it" not in shown(test)
     test = opened(START, bundle, monkeypatch, molecule="CCO")
     assert "had their own phenotype among the first ten of 100" in shown(test).replace("\\", "")

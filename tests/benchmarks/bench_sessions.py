@@ -75,7 +75,7 @@ async def session(port: int, molecules: list[str], until: float, seed: int,
 
 
 async def together(port: int, molecules: list[str], sessions: int, seconds: float, pause_s: float,
-                   server: psutil.Process) -> dict[str, float]:
+                   server: psutil.Process) -> dict[str, object]:
     """All sessions at once, and the server's memory while they run."""
     until, memory = time.monotonic() + seconds, []
 
@@ -97,7 +97,7 @@ async def together(port: int, molecules: list[str], sessions: int, seconds: floa
     third = max(1, len(memory) // 3)
     return {"sessions": sessions, "seconds": seconds, "pages": len(latencies), "pages_per_s": len(latencies) / seconds,
             "server_cpu_s_per_page": used / max(1, len(latencies)),
-            "broken_sessions": len(broken), "pages_with_error": sum(errors for _, _, errors in good),
+            "broken_sessions": [repr(one) for one in broken], "pages_with_error": sum(errors for _, _, errors in good),
             "median_s": float(np.median(latencies)), "p95_s": float(np.quantile(latencies, 0.95)),
             "max_s": float(latencies.max()), "median_with_pictures_s": float(np.median(complete)),
             "p95_with_pictures_s": float(np.quantile(complete, 0.95)), "load_of_machine": os.getloadavg()[0],

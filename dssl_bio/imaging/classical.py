@@ -35,7 +35,9 @@ class ClassicalSettings(Config):
         split_um: depth of the waist at which a clump is split; smaller splits more.
         split_smoothing_um: width of the blur on the distance to the outline.
         split_intensity: weight of intensity against shape in splitting, from 0 to 1.
+        core: share of the brightness around at which the outlines are drawn whose waists split clumps.
         outline: share of a nucleus's own brightness at which its outline is drawn.
+        hole_um2: smaller holes are nucleoli, larger ones gaps between nuclei.
         smallest_um2: smaller nuclei are debris.
         dimmest: objects dimmer than this share of the field's median nucleus are debris.
         cell_threshold: share of the way from background to Otsu's threshold at which a pixel may be cytoplasm.
@@ -45,12 +47,14 @@ class ClassicalSettings(Config):
 
     smoothing_um: Positive = 0.65
     background_um: Positive = 60.0
-    threshold: Positive = 0.85
+    threshold: Positive = 1.3
     noise: Annotated[float, Field(ge=0)] = 6.0
     split_um: Positive = 0.33
     split_smoothing_um: Positive = 0.65
     split_intensity: Annotated[float, Field(ge=0, le=1)] = 0.5
+    core: Annotated[float, Field(ge=0, lt=1)] = 0.3
     outline: Annotated[float, Field(gt=0, lt=1)] = 0.46
+    hole_um2: Positive = 10.0
     smallest_um2: Positive = 13.0
     dimmest: Annotated[float, Field(ge=0, lt=1)] = 0.15
     cell_threshold: Positive = 0.6
@@ -70,8 +74,8 @@ def find_nuclei(dna: NDArray[np.number], pixel_size_um: float, settings: Classic
     smooth = gaussian(dna.astype(np.float32), settings.smoothing_um / pixel_size_um, preserve_range=True)
     above = smooth - background_of(smooth, settings.background_um / pixel_size_um)
     cut = threshold_above_noise(above, settings.threshold, settings.noise)
-    inside = ndimage.binary_fill_holes(above > cut)
-    parts = _split(inside, dna, pixel_size_um, settings)
+    inside = _without_small_holes(above > cut, settings.hole_um2 / pixel_size_um**2)
+    parts = _split(inside, above, pixel_size_um, settings)
     parts = _outlined(parts, above, settings.outline, settings.dimmest)
     return _without_specks(parts, settings.smallest_um2 / pixel_size_um**2)
 
@@ -133,16 +137,28 @@ def threshold_above_noise(above: Plane, share: float, noise: float) -> float:
     return max(share * otsu, floor)
 
 
-def _split(inside: NDArray[np.bool_], dna: NDArray[np.number], pixel_size_um: float,
-           settings: ClassicalSettings) -> Labels:
-    depth = gaussian(ndimage.distance_transform_edt(inside) * pixel_size_um,
+def _without_small_holes(inside: NDArray[np.bool_], largest_px: float) -> NDArray[np.bool_]:
+    """Holes filled that are dark spots of one nucleus, and not the gap that three nuclei leave between them."""
+    holes, _ = ndimage.label(~inside)
+    areas = np.bincount(holes.ravel())
+    return inside | (areas[holes] <= largest_px)
+
+
+def _split(inside: NDArray[np.bool_], above: Plane, pixel_size_um: float, settings: ClassicalSettings) -> Labels:
+    """Parts of the inside, one a nucleus.
+
+    Tops of the distance to the outline, weighted with brightness, become seeds. That outline is drawn at a share of
+    the brightness around, or the light that nuclei shed into the gap between them would close it.
+    """
+    soft = gaussian(above, 2.3 * settings.smoothing_um / pixel_size_um, preserve_range=True)
+    brightest = np.maximum(ndimage.maximum_filter(soft, size=max(3, round(20 / pixel_size_um))), 1e-6)
+    core = inside & _without_small_holes(above > settings.core * brightest, settings.hole_um2 / pixel_size_um**2)
+    depth = gaussian(ndimage.distance_transform_edt(core) * pixel_size_um,
                      settings.split_smoothing_um / pixel_size_um, preserve_range=True)
-    soft = gaussian(dna.astype(np.float32), 2.5 * settings.smoothing_um / pixel_size_um, preserve_range=True)
-    brightest = ndimage.maximum_filter(soft, size=max(3, round(20 / pixel_size_um)))
     weight = settings.split_intensity
-    height = depth * (1 - weight + weight * soft / np.maximum(brightest, 1e-6))
+    height = depth * (1 - weight + weight * np.clip(soft / brightest, 0, 1))
     # not in whole steps, though those are sorted faster: two tops of equal height would both become seeds
-    seeds = label(h_maxima(height, settings.split_um) & inside)
+    seeds = label(h_maxima(height, settings.split_um) & core)
     return watershed(-height, seeds, mask=inside)
 
 

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from dssl_bio.errors import EvaluationError
 from dssl_bio.evaluation.counterfactual_methods import Pairs
 from dssl_bio.imaging.crops import resampled
+from dssl_bio.imaging.illumination import Corrector, Illumination
 from dssl_bio.imaging.intensity import scaled
 from dssl_bio.learning.decoders.decoder import Decoder
 from dssl_bio.learning.decoders.material import field_of
 from dssl_bio.learning.phenotypes import ImagePhenotypes
 from dssl_bio.learning.run import Run
-from dssl_bio.screens.screen import Screen
+from dssl_bio.screens.screen import PLATE_TABLE, Images, Screen
 from dssl_bio.screens.simulate.counterfactuals import PIXELS, TABLE
 from dssl_bio.vocabulary import DOSE_UM, INCHIKEY, MOLECULE_ID, PLATE, SMILES, WELL
 
@@ -63,10 +64,25 @@ def true_pictures(folder: Path, numbers: NDArray[np.int64], pairs: Pairs, run: R
     phenotypes: Any = run.phenotypes(screen)
     assert isinstance(phenotypes, ImagePhenotypes)
     pixels = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
-    config, pictures = decoder.config.image, []
+    config, pictures, images = decoder.config.image, [], phenotypes.images
+    light = {plate: _corrector(images, str(plate), pixels.shape[2:]) for plate in images.table[PLATE].unique()}
     for number, row in zip(numbers, pairs.rows, strict=True):
         site = phenotypes.sites_of(int(phenotypes.rows[row]))[:1]
-        values = scaled(np.asarray(pixels[number])[None], phenotypes.images.limits(site))
+        corrector = light[images.table[PLATE].iloc[int(site[0])]]
+        counts = np.array(pixels[number])
+        counts = counts if corrector is None else corrector(counts)
+        values = scaled(counts[None], images.limits(site), images.clipping.ceiling)
         values = resampled(values, phenotypes.zoom, config.px * config.shrink)
         pictures.append(field_of(values, config.px, config.shrink)[0])
     return np.stack(pictures)
+
+
+def _corrector(images: Images, plate: str, shape: tuple[int, ...]) -> Corrector | None:
+    """What ingest divided out of a plate's sites; None in screens of earlier versions, which kept them as they came."""
+    if images.folder is None or not (images.folder / PLATE_TABLE).is_file():
+        return None
+    field, table = images.illumination(plate), images.plates()
+    dark = table[table[PLATE].astype(str) == plate].set_index("channel")["dark"].loc[list(images.channels)]
+    flat = np.zeros(len(field), np.float32)
+    height, width = shape[-2:]
+    return Illumination(field, dark.to_numpy(np.float32), flat, flat, "given").corrector((height, width))

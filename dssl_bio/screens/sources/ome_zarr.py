@@ -6,7 +6,7 @@ import pandas as pd
 
 from dssl_bio.errors import ImageError, ManifestError
 from dssl_bio.imaging.ome_zarr import SUFFIX, fields_of, is_zarr
-from dssl_bio.vocabulary import PLATE, SITE, WELL
+from dssl_bio.vocabulary import PLATE, SITE, WELL, well_name
 
 FILE_COLUMN = "file"
 """Holds the image of each field, relative to the folder that the plate lies in; a manifest says file = "file"."""
@@ -25,7 +25,10 @@ def plate_table(path: Path) -> pd.DataFrame:
     """
     try:
         name, fields = fields_of(path)
+        rows = [(name, well_name(field.row + field.column), str(field.number), f"{path.name}/{field.image}")
+                for field in fields]
     except ImageError as problem:
         raise ManifestError(str(problem)) from problem
-    rows = [(name, field.row + field.column, str(field.number), f"{path.name}/{field.image}") for field in fields]
+    except ValueError as problem:
+        raise ManifestError(f"{path}: {problem}") from problem
     return pd.DataFrame(rows, columns=[PLATE, WELL, SITE, FILE_COLUMN], dtype="str")

@@ -57,7 +57,7 @@ def test_everything_is_measured_and_where_nothing_changes_the_unchanged_well_has
     held_out = pd.read_csv(tmp_path / "out" / "held_out.csv").set_index("method")
     assert held_out.loc["mean of the plate or run", "r2"] == 0
     assert held_out.loc["mean of the plate or run", "r2_gain"] == pytest.approx(held_out.loc[OURS, "r2"])
-    assert {"mechanism", "seeding density", "plate"} <= set(pd.read_csv(tmp_path / "out" / "intervention_pictures.csv")
+    assert {"seeding density", "plate"} <= set(pd.read_csv(tmp_path / "out" / "intervention_pictures.csv")
                                                             ["factor"])
     assert "SIMULATED" in (tmp_path / "out" / "counterfactuals.html").read_text().upper()
 

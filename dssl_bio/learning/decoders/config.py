@@ -28,6 +28,9 @@ class ProfileDecoderConfig(Config):
     weight_decay: float = Field(3e-2, ge=0)
 
 
+GUIDANCES = (1.0, 1.5, 2.0, 3.0)
+
+
 class ImageDecoderConfig(Config):
     """Sizes and training of the decoder to pictures.
 
@@ -40,7 +43,8 @@ class ImageDecoderConfig(Config):
         learning_rate: highest.
         weight_decay: of AdamW.
         without: share of training pictures whose shared part is left out, which guidance needs.
-        guidance: how much the shared part counts when a picture is made; 1 as it was learned.
+        guidance: how much the shared part counts when a picture is made; 1 as it was learned. None lets the decoder
+            to features choose: of GUIDANCES, the one whose pictures show best what it predicts.
         ode_steps: of the midpoint rule, each way.
     """
 
@@ -52,7 +56,7 @@ class ImageDecoderConfig(Config):
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-2, ge=0)
     without: float = Field(0.1, ge=0, le=0.5)
-    guidance: float = Field(1.0, ge=0, le=10)
+    guidance: float | None = Field(None, ge=0, le=10)
     ode_steps: int = Field(8, ge=1, le=100)
 
 

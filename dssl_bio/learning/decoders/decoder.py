@@ -46,6 +46,7 @@ class DecoderFacts:
         temperature: of the weights that lead from a molecule to its expected phenotype.
         calibration: what temperature and intervals were chosen by, in words.
         image_steps: minibatches that the decoder to pictures saw.
+        guidance: of the pictures.
     """
 
     shared_dim: int
@@ -56,6 +57,7 @@ class DecoderFacts:
     temperature: float
     calibration: str
     image_steps: int
+    guidance: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -190,14 +192,14 @@ class Decoder:
         Args:
             rows: (N,) wells.
             shared: (N, D) of the wanted treatments.
-            guidance: see ImageDecoderConfig; the configured one by default.
+            guidance: see ImageDecoderConfig; the chosen one by default.
             specific: (N, E) in place of the wells' own, on the way forwards.
 
         Raises:
             BundleError: the decoder makes no pictures.
         """
         pictures = self.own_pictures(rows)
-        weight = self.config.image.guidance if guidance is None else guidance
+        weight = self.facts.guidance if guidance is None else guidance
         own, given = self.specific(rows), self.specific(rows) if specific is None else specific
         parts = [self._edited(*(torch.from_numpy(np.ascontiguousarray(part[i:i + CHUNK]))
                                 for part in (pictures, self.source_code(rows), own, shared, given)), weight)

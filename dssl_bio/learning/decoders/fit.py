@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from dssl_bio.artefact import new_folder, require_disk, seal, write_json
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.errors import BundleError
-from dssl_bio.learning.decoders.config import DecoderConfig
+from dssl_bio.learning.decoders.config import GUIDANCES, DecoderConfig
 from dssl_bio.learning.decoders.decoder import (
     FOLDER,
     Decoder,
@@ -27,7 +27,7 @@ from dssl_bio.learning.decoders.decoder import (
     write_decoder,
 )
 from dssl_bio.learning.decoders.flow import flow_loss
-from dssl_bio.learning.decoders.material import Material, as_floats, material_of
+from dssl_bio.learning.decoders.material import Material, as_floats, material_of, picture_features
 from dssl_bio.learning.decoders.prior import TEMPERATURES, weights
 from dssl_bio.learning.decoders.profile import ProfileDecoder, profile_loss, widening_of
 from dssl_bio.learning.precision import bf16_helps
@@ -38,7 +38,7 @@ from dssl_bio.vocabulary import DOSE_UM, INCHIKEY, MOLECULE_ID, SMILES
 
 logger = logging.getLogger(__name__)
 
-MIN_WELLS, MIN_CALIBRATION = 8, 10
+MIN_WELLS, MIN_CALIBRATION, N_GUIDED = 8, 10, 32
 PLAN = "plan.json"
 
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -90,6 +90,9 @@ def add_decoder(run: Run, screen: Screen, bundle: Path, config: DecoderConfig, *
         if done < config.image.steps:
             report(f"time was up after {done} of {config.image.steps} steps of pictures")
     facts = _calibrated(run, screen, Decoder(bundle, {}, config, facts, profile.eval(), velocity, material), report)
+    if velocity is not None:
+        decoder = Decoder(bundle, {}, config, facts, profile, velocity, material)
+        facts = replace(facts, guidance=chosen_guidance(decoder, config.seed, report))
     with new_folder(bundle / FOLDER, "decoder") as folder:
         write_decoder(folder, config, facts, profile, velocity, material)
         seal(folder, "decoder", {"run": run.id, "screen": screen.id, "screen_name": screen.name},
@@ -230,6 +233,32 @@ def _mixtures(decoder: Decoder, rows: NDArray[np.int64], vectors: NDArray[np.flo
         share = np.concatenate([weights(vector[None], codes, temperature) for temperature in TEMPERATURES])
         found.append(mixture(decoder.profile, codes, own, torch.from_numpy(share.astype(np.float32))))
     return torch.stack([mean for mean, _ in found], dim=1), torch.stack([variance for _, variance in found], dim=1)
+
+
+def chosen_guidance(decoder: Decoder, seed: int, report: Callable[[str], None]) -> float:
+    """The configured guidance, or the one whose pictures show best what the decoder to features predicts.
+
+    Asked are training wells under treatments of other training wells; no held-out molecule and no truth is looked at.
+    """
+    if decoder.config.image.guidance is not None:
+        return decoder.config.image.guidance
+    material, profile = decoder.material, decoder.profile
+    rng = np.random.default_rng(seed)
+    rows, others = (rng.choice(material.rows("train"), min(N_GUIDED, len(material.rows("train"))), replace=False)
+                    for _ in range(2))
+    shared, specific = decoder.source_code(others), decoder.specific(rows)
+    wanted = (np.asarray(material.features[rows]) + decoder.features(shared, specific)[0]
+              - decoder.features(decoder.source_code(rows), specific)[0])
+    target, errors = profile.standardised(torch.from_numpy(wanted)), []
+    for guidance in GUIDANCES:
+        drawn = decoder.pictures(rows, shared, guidance=guidance)
+        found = profile.standardised(torch.from_numpy(picture_features(drawn, decoder.facts.channels)[0]))
+        errors.append(float((found - target).square().mean().sqrt()))
+    unchanged = profile.standardised(torch.from_numpy(np.asarray(material.features[rows])))
+    best = GUIDANCES[int(np.argmin(errors))]
+    report(f"guidance {best:g}: features of pictures differ from predicted ones by {min(errors):.3f} SD, those of the "
+           f"unchanged wells by {float((unchanged - target).square().mean().sqrt()):.3f}")
+    return best
 
 
 def _widen_by_training_wells(decoder: Decoder, rows: NDArray[np.int64]) -> None:

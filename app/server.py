@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit
+from dssl_bio.app.password import Password, password_of_server
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -115,5 +116,6 @@ def told(error: Exception) -> bool:
     return True
 
 
-app = App(HERE / "main.py", routes=[Route("/pictures/{bundle}/{number}.png", picture)],
-          middleware=[Middleware(OwnPages)], lifespan=warmed, on_script_error=told)
+app = App(HERE / "main.py", routes=[Route("/pictures/{bundle}/{number}.png", picture)], lifespan=warmed,
+          on_script_error=told,
+          middleware=[Middleware(Password, password=password_of_server()), Middleware(OwnPages)])

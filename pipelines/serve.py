@@ -19,6 +19,8 @@ from .common import INTERRUPTED, QUIET, SEED, USER_ERROR, command, reporter
 FIRST_PORT, TRIED_PORTS = 8501, 50
 LOCAL = ("127.0.0.1", "localhost", "::1")
 BUNDLES_VARIABLE, HOSTS_VARIABLE = "DSSL_BIO_BUNDLES", "DSSL_BIO_HOSTS"
+PASSWORD_VARIABLE = "DSSL_BIO_PASSWORD_FILE"
+MIN_PASSWORD = 8
 
 
 @command
@@ -28,6 +30,8 @@ def serve(
     host: str = typer.Option("127.0.0.1", "--host", help="Address to listen on; 0.0.0.0 opens it to the network."),
     no_browser: bool = typer.Option(False, "--no-browser", help="Do not open a browser."),
     api: bool = typer.Option(False, "--api", help="Serve the HTTP interface for programs in place of the pages."),
+    password_file: Path | None = typer.Option(
+        None, "--password-file", help="A file with the password that everybody is asked for."),
     seed: int = SEED,
     quiet: bool = QUIET,
 ) -> int:
@@ -39,17 +43,20 @@ def serve(
     Example: dssl-bio serve bundles/mine
     Example: dssl-bio serve bundles/mine --api --port 8600
     """
-    return serve_bundles(bundles, port, host, no_browser, reporter(quiet), api=api)
+    return serve_bundles(bundles, port, host, no_browser, reporter(quiet), api=api,
+                         password_file=password_file)
 
 
 def serve_bundles(bundles: list[Path], port: int | None, host: str, no_browser: bool,
-                  report: Callable[[str], None], *, api: bool = False) -> int:
+                  report: Callable[[str], None], *, api: bool = False, password_file: Path | None = None) -> int:
     """Serves until Ctrl-C; the exit status."""
     from dssl_bio.artefact import read_record
     from dssl_bio.errors import DsslBioError
 
     for bundle in bundles:
         read_record(bundle, "bundle")
+    if password_file is not None and len(password_file.read_text("utf-8", "replace").strip()) < MIN_PASSWORD:
+        raise DsslBioError(f"{password_file}: a password has at least {MIN_PASSWORD} characters")
     if port is None:
         port = _free_port(host)
     elif not _is_free(host, port):
@@ -57,13 +64,14 @@ def serve_bundles(bundles: list[Path], port: int | None, host: str, no_browser: 
     address = f"http://{'localhost' if host in LOCAL or host == '0.0.0.0' else host}:{port}"
     what = ", ".join(str(bundle) for bundle in bundles)
     report(f"serving {what} at {address} (Ctrl-C ends it)" + (f"; described at {address}/docs" if api else ""))
-    if host not in LOCAL:
-        report(f"note: everybody who reaches {host}:{port} can query these bundles; there is no password")
+    if host not in LOCAL and password_file is None:
+        report(f"note: everybody who reaches {host}:{port} can query these bundles; see --password-file")
     if not no_browser and not api:
         webbrowser.open(address)
     # A page of another site may call a server on one's own machine by a name that it made point there
     hosts = ",".join(LOCAL[:2]) if host in LOCAL[:2] else ""
-    return _run(api_command(host, port) if api else streamlit_command(host, port), bundles, {HOSTS_VARIABLE: hosts})
+    return _run(api_command(host, port) if api else streamlit_command(host, port), bundles,
+                {HOSTS_VARIABLE: hosts, PASSWORD_VARIABLE: str(password_file.resolve()) if password_file else ""})
 
 
 def api_command(host: str, port: int) -> list[str]:

@@ -18,7 +18,8 @@ def counterfactual(
     strength: float = typer.Option(1.0, "--strength", min=0, max=2, help="0 untreated, 1 the molecule: no dose."),
     evaluate: Path | None = typer.Option(None, "--evaluate", help="Screen to evaluate on, in place of one answer."),
     truth: Path | None = typer.Option(None, "--truth", help="With --evaluate: truth/ of a simulation."),
-    clip: Path | None = typer.Option(None, "--clip", help="With --evaluate: bundle of a CLIP run, to compare with."),
+    clip: list[Path] = typer.Option([], "--clip", help="With --evaluate: bundle of a CLIP run, to compare with."),
+    fold: list[Path] = typer.Option([], "--fold", help="With --evaluate: bundle of another fold; may be repeated."),
     out: Path = typer.Option(..., "--out", help="Folder to write."),
     seed: int = SEED,
     quiet: bool = QUIET,
@@ -32,12 +33,12 @@ def counterfactual(
     """
     from dssl_bio.errors import QueryError
 
-    if evaluate is None and (truth is not None or clip is not None):
-        raise QueryError("--truth and --clip belong to --evaluate SCREEN")
+    if evaluate is None and (truth is not None or clip or fold):
+        raise QueryError("--truth, --clip and --fold belong to --evaluate SCREEN")
     if evaluate is not None:
         if well or smiles or remove_treatment:
             raise QueryError("--evaluate takes no well and no molecule")
-        _evaluate(bundle, evaluate, truth, clip, out, seed, quiet)
+        _evaluate(bundle, evaluate, truth, clip, fold, out, seed, quiet)
         return
     if not well or bool(smiles) == remove_treatment:
         raise QueryError("give a well with --well and either a molecule with --smiles or --remove-treatment")
@@ -81,7 +82,7 @@ def _answer(bundle: Path, well: str, smiles: str | None, dose_um: float | None, 
            + (" and pictures" if found.picture is not None else ""))
 
 
-def _evaluate(bundle: Path, screen: Path, truth: Path | None, clip: Path | None, out: Path, seed: int,
+def _evaluate(bundle: Path, screen: Path, truth: Path | None, clip: list[Path], fold: list[Path], out: Path, seed: int,
               quiet: bool) -> None:
     from dssl_bio.evaluation.counterfactual import evaluate_counterfactuals
     from dssl_bio.screens.screen import Screen
@@ -89,5 +90,5 @@ def _evaluate(bundle: Path, screen: Path, truth: Path | None, clip: Path | None,
     report = reporter(quiet)
     with progress_bar("pairs", quiet) as progress:
         for line in evaluate_counterfactuals(bundle, Screen.open(screen, check=True), out, truth=truth, clip=clip,
-                                             seed=seed, progress=progress, report=report):
+                                             folds=fold, seed=seed, progress=progress, report=report):
             report(line)

@@ -1,7 +1,7 @@
 """How good counterfactuals are: against the simulator's truth, on held-out profiles, and under intervention."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ CHANGED, SAME, ALL = "truth differs from the well", "truth is the well", "all pa
 
 
 def evaluate_counterfactuals(bundle: Path, screen: Screen, folder: Path, *, truth: Path | None = None,
-                             clip: Path | None = None, seed: int = 0,
+                             clip: Sequence[Path] = (), folds: Sequence[Path] = (), seed: int = 0,
                              progress: Callable[[int, int], None] | None = None,
                              report: Callable[[str], None] = logger.info) -> list[str]:
     """Measures a bundle's decoder and writes an HTML page and tables.
@@ -41,7 +41,8 @@ def evaluate_counterfactuals(bundle: Path, screen: Screen, folder: Path, *, trut
         screen: that it was decoded with.
         folder: to write.
         truth: truth/ of the simulation, with true counterfactuals.
-        clip: bundle of a CLIP run on the same screen and split, with a decoder of its own.
+        clip: bundles of CLIP runs on the same screen and split, with decoders of their own: one, or one for each fold.
+        folds: bundles of the same screen with other held-out molecules, whose wells are pooled with this one's.
         seed: of bootstrap and partners.
         progress: called with (done, all) stages.
         report: receives lines of progress.
@@ -53,14 +54,12 @@ def evaluate_counterfactuals(bundle: Path, screen: Screen, folder: Path, *, trut
         EvaluationError: truth for a measured screen, another screen than the decoder's, or a CLIP run with another
             split.
     """
-    opened = Bundle.open(bundle)
-    decoder = Decoder.open(bundle, opened.run.id)
-    if decoder.record["made_from"]["screen"] != screen.id:
-        raise EvaluationError(f"the decoder was made with screen {decoder.record['made_from']['screen_name']} "
-                              f"({decoder.record['made_from']['screen']}), not with {screen.name} ({screen.id})")
     if truth is not None and not screen.simulated:
         raise EvaluationError(f"screen {screen.name} was measured; --truth belongs to a simulated one")
-    other = _clip(clip, opened.run) if clip is not None else None
+    if clip and len(clip) != 1 + len(folds):
+        raise EvaluationError(f"{len(clip)} CLIP bundles for {1 + len(folds)} bundles: give one for each, in order")
+    opened, decoder = _opened(bundle, screen)
+    other = _clip(clip[0], opened.run) if clip else None
     untreated = methods.reference(decoder.material)
     learned = methods.Learned(decoder, opened.molecules, untreated)
     tables: dict[str, pd.DataFrame] = {}
@@ -71,7 +70,14 @@ def evaluate_counterfactuals(bundle: Path, screen: Screen, folder: Path, *, trut
         _against_truth(truth, opened, decoder, learned, untreated, other, screen, seed, tables, facts)
     told(1, 3)
     report("wells of held-out molecules")
-    tables["held_out"] = summary(held_out_wells(opened, decoder, learned, untreated, other), seed)
+    wells = [held_out_wells(opened, decoder, learned, other)]
+    for number, fold in enumerate(folds, start=1):
+        fold_bundle, fold_decoder = _opened(fold, screen)
+        fold_reference = methods.reference(fold_decoder.material)
+        wells.append(held_out_wells(fold_bundle, fold_decoder,
+                                    methods.Learned(fold_decoder, fold_bundle.molecules, fold_reference),
+                                    _clip(clip[number], fold_bundle.run) if clip else None))
+    tables["held_out"] = summary(wells, seed)
     told(2, 3)
     report("intervention")
     factors = factors_of(decoder, truth)
@@ -161,6 +167,16 @@ def _tables(kind: str, squares: dict[str, Floats], ours: str, pairs: methods.Pai
 
 def _pixels(predicted: Floats, truth: Floats, channel: int, mask: NDArray[np.bool_]) -> float:
     return float(np.sqrt(np.square(predicted[mask, channel] - truth[mask, channel]).mean()))
+
+
+def _opened(folder: Path, screen: Screen) -> tuple[Bundle, Decoder]:
+    bundle = Bundle.open(folder)
+    decoder = Decoder.open(folder, bundle.run.id)
+    if decoder.record["made_from"]["screen"] != screen.id:
+        raise EvaluationError(f"the decoder of {folder} was made with screen "
+                              f"{decoder.record['made_from']['screen_name']} "
+                              f"({decoder.record['made_from']['screen']}), not with {screen.name} ({screen.id})")
+    return bundle, decoder
 
 
 def _clip(folder: Path, run: Run) -> tuple[Decoder, Run]:

@@ -1,5 +1,6 @@
 """Profiles of held-out molecules, predicted from structure and across plates or runs, without any simulated truth."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,8 +49,12 @@ class HeldOut:
     context: Floats
     predicted: dict[str, Floats]
 
+    def values_of(self, method: str) -> Floats:
+        """(P, F) of one method; the context is one too."""
+        return self.context if method == CONTEXT else self.predicted[method]
 
-def held_out_wells(bundle: Bundle, decoder: Decoder, learned: Learned, untreated: Floats,
+
+def held_out_wells(bundle: Bundle, decoder: Decoder, learned: Learned,
                    clip: tuple[Decoder, Run] | None) -> HeldOut:
     """Predicts every well of a held-out molecule.
 
@@ -69,7 +74,7 @@ def held_out_wells(bundle: Bundle, decoder: Decoder, learned: Learned, untreated
     if len(rows) < 2:
         raise EvaluationError("no well of a held-out molecule in this screen")
     pairs = _pairs(bundle, decoder, rows)
-    specific, left, context = _contexts(decoder, rows, place, held_out, untreated)
+    specific, left, context = _contexts(decoder, rows, place, held_out)
     own = material.codes
     predicted = {OURS: anticipated(decoder, bundle.run, pairs, specific)[0] + left,
                  FACTUAL: decoder.features(own.shared[rows], decoder.specific(rows))[0]}
@@ -79,33 +84,29 @@ def held_out_wells(bundle: Bundle, decoder: Decoder, learned: Learned, untreated
     predicted[NEIGHBOURS] = context + learned.neighbours(pairs, shifts=True)
     predicted[SHIFT] = context + learned.predicted_shift(pairs, decoder.profile.spread.numpy())
     if clip is not None:
-        predicted[CLIP_DECODER] = anticipated(*clip, pairs)[0]
+        of_clip, left_by_clip, _ = _contexts(clip[0], rows, place, held_out)
+        predicted[CLIP_DECODER] = anticipated(*clip, pairs, of_clip)[0] + left_by_clip
     return HeldOut(pairs, standardised(decoder, material.features[rows]), standardised(decoder, context),
                    {name: standardised(decoder, values) for name, values in predicted.items()})
 
 
-def summary(found: HeldOut, seed: int) -> pd.DataFrame:
+def summary(folds: Sequence[HeldOut], seed: int) -> pd.DataFrame:
     """R2 and rank of the true profile: method, r2, mrr, top_10 with intervals, and how much higher ours is.
 
     R2 is the share of the variance about the plate's or run's mean that is explained, all features together. Ranks:
-    held-out treatments by the cosine of predicted and measured deviation from that mean, ties against.
+    held-out treatments of the fold by the cosine of predicted and measured deviation from that mean, ties against.
     """
-    draws = Resampled.of(found.pairs.ids, seed)
-    reference = np.square(found.truth - found.context)
-    entries, inverse = np.unique(_treatments(found.pairs), return_inverse=True)
-    sums = np.zeros((len(entries), found.truth.shape[1]))
-    np.add.at(sums, inverse, found.truth - found.context)
-    gallery = unit_rows(sums)
-    owner = np.array([entry.split("@")[0] for entry in entries])
-    right = found.pairs.ids[:, None] == owner[None, :]
-    scores = {name: ranks_of_best((unit_rows(values - found.context) @ gallery.T).round(6), right)
-              for name, values in {**found.predicted, CONTEXT: found.context}.items()}
-    r2 = {name: explained(np.square(values - found.truth), reference, draws)
-          for name, values in {**found.predicted, CONTEXT: found.context}.items()}
+    draws = Resampled.of(np.concatenate([found.pairs.ids for found in folds]), seed)
+    reference = np.concatenate([np.square(found.truth - found.context) for found in folds])
+    ranked = [_ranks(found) for found in folds]
+    shared = [name for name in ranked[0][0] if all(name in ranks for ranks, _ in ranked)]
+    scores = {name: np.concatenate([ranks[name] for ranks, _ in ranked]) for name in shared}
+    r2 = {name: explained(np.concatenate([np.square(found.values_of(name) - found.truth) for found in folds]),
+                          reference, draws) for name in shared}
     mrr = {name: mean_of(1 / ranks, draws) for name, ranks in scores.items()}
     rows = []
-    for name in r2:
-        one = {"method": name, "gallery": len(entries), "wells": len(found.truth)}
+    for name in shared:
+        one = {"method": name, "gallery": round(np.mean([size for _, size in ranked])), "wells": len(reference)}
         for measure, values in (("r2", r2[name]), ("mrr", mrr[name]), ("r2_gain", r2[OURS] - r2[name]),
                                 ("mrr_gain", mrr[OURS] - mrr[name])):
             one.update({measure: interval(values)["value"], f"{measure}_low": interval(values)["low"],
@@ -113,6 +114,19 @@ def summary(found: HeldOut, seed: int) -> pd.DataFrame:
         one["top_10"] = float((scores[name] <= 10).mean())
         rows.append(one)
     return pd.DataFrame(rows)
+
+
+def _ranks(found: HeldOut) -> tuple[dict[str, NDArray[np.int64]], int]:
+    """Rank of each well's own treatment by every method, and how many treatments there are."""
+    entries, inverse = np.unique(_treatments(found.pairs), return_inverse=True)
+    sums = np.zeros((len(entries), found.truth.shape[1]))
+    np.add.at(sums, inverse, found.truth - found.context)
+    gallery = unit_rows(sums)
+    owner = np.array([entry.split("@")[0] for entry in entries])
+    right = found.pairs.ids[:, None] == owner[None, :]
+    ranks = {name: ranks_of_best((unit_rows(found.values_of(name) - found.context) @ gallery.T).round(6), right)
+             for name in [*found.predicted, CONTEXT]}
+    return ranks, len(entries)
 
 
 def _pairs(bundle: Bundle, decoder: Decoder, rows: NDArray[np.int64]) -> Pairs:
@@ -132,7 +146,7 @@ def _place(wells: pd.DataFrame) -> NDArray[np.str_]:
 
 
 def _contexts(decoder: Decoder, rows: NDArray[np.int64], place: NDArray[np.str_], held_out: NDArray[np.bool_],
-              untreated: Floats) -> tuple[NDArray[np.float32], Floats, Floats]:
+              ) -> tuple[NDArray[np.float32], Floats, Floats]:
     """Specific part, what the decoder leaves unexplained, and mean features of the other wells of each one's place."""
     material = decoder.material
     specific = np.zeros((len(rows), decoder.facts.specific_dim), np.float32)

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from dssl_bio.evaluation.counterfactual_methods import standardised
 from dssl_bio.learning.decoders.decoder import Decoder
 from dssl_bio.learning.decoders.material import CONTROL, USE, picture_features
-from dssl_bio.vocabulary import MOA, PERT_TYPE, PLATE, WELL, well_position
+from dssl_bio.vocabulary import MOA, PERT_TYPE, PLATE, RUN, WELL, well_position
 
 Floats = NDArray[np.floating]
 
@@ -40,6 +40,8 @@ def factors_of(decoder: Decoder, truth: Path | None) -> pd.DataFrame:
         columns[MECHANISM] = np.where(control, "no treatment", wells[MOA].to_numpy(object))
     if PLATE in wells:
         columns["plate"] = wells[PLATE].to_numpy(object)
+    if RUN in wells:
+        columns["run"] = wells[RUN].astype(str).to_numpy(object)
     if WELL in wells and wells[WELL].notna().all():
         try:
             places = np.array([well_position(str(name)) for name in wells[WELL]], dtype=float)

@@ -17,6 +17,7 @@ from dssl_bio.chem.standardize import Molecule
 from dssl_bio.errors import DsslBioError, MoleculeError
 from dssl_bio.imaging.compose import colour_of, composite, enlarged, png, with_scale_bar
 from dssl_bio.imaging.difference import difference, side_by_side
+from dssl_bio.screens.entries import ENTRY_KEY
 from dssl_bio.vocabulary import COMPOUND, DOSE_UM, MOA, PLATE, ROW_KEY, WELL
 
 if TYPE_CHECKING:
@@ -121,9 +122,13 @@ def _page(bundle: "Bundle", decoder: "Decoder", found: "Counterfactual", molecul
         pictures=told, key=[(name, "rgb({},{},{})".format(*colour_of(name, channels))) for name in channels],
         rows=[_bar(row) for row in changes.head(SHOWN).to_dict("records")], n_sure=int(changes["sure"].sum()),
         n_features=len(changes), percentile=found.nearest.attrs["percentile"],
-        nearest=found.nearest.to_html(index=False, border=0, float_format="%.3f", na_rep=""),
+        nearest=_friendly(found.nearest).to_html(index=False, border=0, float_format="%.3f", na_rep=""),
         behind=found.behind.to_html(index=False, border=0, float_format="%.3g", na_rep="") if len(found.behind) else "",
         command=command, version=__version__, model=bundle.run.id, created=datetime.now(UTC).isoformat("T", "seconds"))
+
+
+def _friendly(table: pd.DataFrame) -> pd.DataFrame:
+    return table.rename(columns={ENTRY_KEY: "entry", COMPOUND: "compound", DOSE_UM: "dose (µM)", MOA: "mechanism"})
 
 
 def _bar(row: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ KINDS = (("treated", BLUE, "circle"), ("untreated", ORANGE, "diamond"), ("not se
          ("empty", GREY, "x-thin-open"))
 """Wells of a plate: colour and shape say the same."""
 POINTS = 3_000
-PALETTE_OF_CATEGORIES = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, "#b8a500", "#7a5195")
+PALETTE_OF_CATEGORIES = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, "#aa1177", "#775544")
 STILL = {"displayModeBar": False}
 """Figures that are looked at, without buttons."""
 SELECT = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"]}

@@ -13,7 +13,7 @@ PALETTE = {
     "ER": (0, 178, 130),
     "RNA": (240, 228, 66),
     "AGP": (240, 150, 30),
-    "Mito": (224, 70, 140),
+    "Mito": (224, 36, 64),
 }
 """The usual Cell Painting hues (nuclei blue, ER green, RNA yellow, actin and Golgi orange, mitochondria red), moved to
 where people with any of the three kinds of colour blindness tell them apart (Okabe and Ito 2008)."""

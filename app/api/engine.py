@@ -118,11 +118,24 @@ class Engine:
 
     def molecules_of_entry(self, key: str, top_k: int) -> forms.MoleculesFound:
         """Molecules that should give a phenotype of the bundle."""
+        row = self.entry(key)
+        own = _text(self.tables.entries.iloc[row], MOLECULE_ID)
+        return self.molecules_of(self.bundle.vectors.shared[row], top_k, own=own or "")
+
+    def entry(self, key: str) -> int:
+        """Row of an entry.
+
+        Raises:
+            NotServed: no entry has that key.
+        """
         places = np.flatnonzero(self.tables.entries[ENTRY_KEY].astype(str).to_numpy(object) == key)
         if not len(places):
             raise NotServed(f"bundle {self.name!r} has no entry {key!r}; hits name the entries there are")
-        own = _text(self.tables.entries.iloc[int(places[0])], MOLECULE_ID)
-        return self.molecules_of(self.bundle.vectors.shared[int(places[0])], top_k, own=own or "")
+        return int(places[0])
+
+    def origin(self) -> dict[str, str]:
+        """Which bundle and model answer, and what to know of them."""
+        return {"bundle": self.name, "model_id": self.bundle.run.id, "warning": words.origin_sentence(self.tables)}
 
     def molecules_of(self, vector: NDArray[np.float32], top_k: int, own: str = "",
                      notes: Sequence[str] = ()) -> forms.MoleculesFound:
@@ -134,8 +147,7 @@ class Engine:
                                     molecules=[self._molecule(hit, own) for hit in hits])
 
     def _head(self) -> dict[str, str]:
-        return {"bundle": self.name, "model_id": self.bundle.run.id, "warning": words.origin_sentence(self.tables),
-                "null": words.null_sentence(self.bundle.null)}
+        return {**self.origin(), "null": words.null_sentence(self.bundle.null)}
 
     def _one(self, searcher: Searcher, text: str, top_k: int) -> forms.MoleculeAnswer:
         try:

@@ -165,3 +165,30 @@ class MoleculesFound(BaseModel):
     notes: list[str] = Field(description="What to know of this answer, each a sentence.")
     own_rank: int | None = Field(description="Rank of the molecule that the cells were given, where that is known.")
     molecules: list[MoleculeFound]
+
+
+class FactorPlace(BaseModel):
+    """Where a molecule or a phenotype lies on one axis of its own specific representation."""
+
+    name: str
+    kind: str = Field(description="number, class or component.")
+    score: float = Field(description="How well the factor is read from the representation on held-out data, or the "
+                                     "share of variance of a component.")
+    metric: str = Field(description="Of the score.")
+    percentile: float = Field(description="From 0 to 100 among the training set.")
+    high: list[str] = Field(description="Keys of the training set's rows at the upper end.")
+    low: list[str]
+
+
+class FactorsFound(BaseModel):
+    """What the specific representation tells of a molecule or a phenotype."""
+
+    bundle: str
+    model_id: str
+    warning: str
+    side: Literal["molecule", "phenotype"]
+    name: str = Field(description="SMILES of the standardised molecule, or the key of the entry.")
+    factors: list[FactorPlace]
+    atoms_shared: list[float] = Field(description="How far the shared vector turns without each heavy atom, in the "
+                                                  "order of the SMILES; empty for phenotypes and very large molecules.")
+    atoms_specific: list[float]

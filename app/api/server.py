@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import anyio.to_thread
-from dssl_bio.app.api import engine, forms, guard, page
+from dssl_bio.app.api import engine, factors, forms, guard, page
 from dssl_bio.app.api.engine import Engine, Engines
+from dssl_bio.app.password import Password, password_of_server
 from dssl_bio.app.served import bundles_of_server
 from fastapi import FastAPI, File, Form, Query, UploadFile
 from fastapi.responses import HTMLResponse
@@ -39,7 +40,9 @@ def application() -> FastAPI:
     """The application of the bundles that the environment names."""
     hosts = [host for host in os.environ.get(HOSTS_VARIABLE, "").split(",") if host]
     pool = Standardizer(n_workers=2, time_limit_s=engine.TIME_LIMIT_S)  # lives as long as the server
-    return create(bundles_of_server(), pool, hosts)
+    app = create(bundles_of_server(), pool, hosts)
+    app.add_middleware(Password, password=password_of_server())
+    return app
 
 
 def create(bundles: dict[str, Path], pool: Standardizer, hosts: Sequence[str] = ()) -> FastAPI:
@@ -60,6 +63,7 @@ def create(bundles: dict[str, Path], pool: Standardizer, hosts: Sequence[str] = 
     guard.install(app)
     _add_reading(app, engines)
     _add_asking(app, engines)
+    _add_factors(app, engines)
 
     @app.get("/", include_in_schema=False, response_class=HTMLResponse)
     @app.get("/docs", include_in_schema=False, response_class=HTMLResponse)
@@ -93,6 +97,25 @@ def _add_reading(app: FastAPI, engines: Engines) -> None:
         if found.answers[0].status == "error":
             raise MoleculeError(found.answers[0].message)
         return found
+
+
+def _add_factors(app: FastAPI, engines: Engines) -> None:
+    @app.get("/factors/molecule", tags=["factors"])
+    def of_molecule(
+        molecule: Annotated[str, Query(max_length=forms.MAX_TEXT, examples=["CCO"],
+                                       description="SMILES, or a name or InChIKey known to the bundle.")],
+        bundle: forms.BundleName = None,
+    ) -> forms.FactorsFound:
+        """What only the structure tells of a molecule: named factors as percentiles, and a weight for each atom."""
+        return factors.of_molecule(engines.named(bundle), molecule)
+
+    @app.get("/factors/phenotype", tags=["factors"])
+    def of_phenotype(
+        entry_key: Annotated[str, Query(max_length=forms.MAX_NAME, description="As hits name it.")],
+        bundle: forms.BundleName = None,
+    ) -> forms.FactorsFound:
+        """What only the cells tell of a phenotype: named factors as percentiles."""
+        return factors.of_entry(engines.named(bundle), entry_key)
 
 
 def _add_asking(app: FastAPI, engines: Engines) -> None:

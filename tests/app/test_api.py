@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from starlette.testclient import TestClient
 
 from dssl_bio.chem.standardize import standardize
 from dssl_bio.chem.standardize_many import Standardizer
+from dssl_bio.factors.index import read_factors
 from dssl_bio.retrieval.bundle import Bundle
 from dssl_bio.retrieval.own_phenotypes import embed_site
 from dssl_bio.retrieval.reverse import molecules_of
@@ -107,9 +109,37 @@ def test_images_of_ones_own_are_told_apart_by_their_field_alone(client, image_bu
     assert answer["notes"] == []
 
 
+def test_factors_are_places_on_the_bundles_own_axes(client, profile_bundle):
+    bundle, kept = Bundle.open(profile_bundle), read_factors(profile_bundle)
+    answer = client.get("/factors/molecule", params={"molecule": "Nc1ccccc1"}).json()
+    molecule = standardize("Nc1ccccc1")
+    places = kept.axes["molecule"].percentiles(bundle.run.embed_molecules([molecule]).specific)[0]
+    assert [one["percentile"] for one in answer["factors"]] == pytest.approx(places.tolist())
+    assert [one["name"] for one in answer["factors"]] == [axis.name for axis in kept.axes["molecule"].axes]
+    assert len(answer["atoms_shared"]) == len(answer["atoms_specific"]) == 7
+    large = client.get("/factors/molecule", params={"molecule": "C" * 150}).json()
+    assert large["atoms_shared"] == []
+    assert len(large["factors"]) == len(places)
+    key = str(bundle.entries["entry_key"][2])
+    answer = client.get("/factors/phenotype", params={"entry_key": key}).json()
+    places = kept.axes["phenotype"].percentiles(bundle.vectors.specific[2:3])[0]
+    assert [one["percentile"] for one in answer["factors"]] == pytest.approx(places.tolist())
+
+
+def test_a_bundle_without_factors_says_which_command_makes_them(profile_bundle, tmp_path):
+    plain = shutil.copytree(profile_bundle, tmp_path / "plain")
+    shutil.rmtree(plain / "factors")
+    with Standardizer(1, 5.0) as pool:
+        answer = TestClient(create({"plain": plain}, pool)).get("/factors/molecule", params={"molecule": "C"})
+    assert answer.status_code == 422
+    assert "dssl-bio index" in answer.json()["message"]
+
+
 OF_IMAGES = {"bundle": "images"}
 BROKEN = {channel: ("a", b"II*\x00no") for channel in CHANNELS}
 REFUSALS = [
+    ("GET", "/factors/molecule?molecule=C1CC", {}, 422, "valid SMILES"),
+    ("GET", "/factors/phenotype?entry_key=none", {}, 404, "has no entry 'none'"),
     ("GET", "/retrieve?molecule=C1CC", {}, 422, "valid SMILES"),
     ("GET", "/retrieve", {}, 422, "molecule: Field required"),
     ("GET", "/retrieve?molecule=C&top_k=51", {}, 422, "top_k"),

@@ -19,7 +19,8 @@ def described(profile_bundle, image_bundle):
 
 
 OPERATIONS = ["GET /health", "GET /retrieve", "POST /retrieve", "POST /phenotype-to-molecules/entry",
-              "POST /phenotype-to-molecules/profile", "POST /phenotype-to-molecules/images"]
+              "POST /phenotype-to-molecules/profile", "POST /phenotype-to-molecules/images", "GET /factors/molecule",
+              "GET /factors/phenotype"]
 
 
 def label(operation):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import tifffile
 
+from dssl_bio.factors.index import keep_factors
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.fit import train
 from dssl_bio.learning.run import Run
@@ -54,7 +55,7 @@ def _bundle(folder, text, config):
     (folder / "manifest.toml").write_text(text)
     screen = ingest(read_manifest(folder / "manifest.toml"), folder / "screen")
     train(screen, config, folder / "run", report=lambda line: None)
-    build_bundle(Run.open(folder / "run"), screen, folder / "bundle", report=lambda line: None)
+    build_bundle(Run.open(folder / "run"), screen, folder / "bundle", also=keep_factors(), report=lambda line: None)
     return folder / "bundle"
 
 

@@ -46,7 +46,7 @@ def read_site(planes: Sequence[Plane], channels: Sequence[str], shape: tuple[int
     found: list[NDArray[np.uint16]] = []
     for channel, plane in zip(channels, planes, strict=True):
         if found and shape is None:
-            limits = replace(limits, shape=found[0].shape, like=f"channel {channels[0]}")
+            limits = replace(limits, shape=(found[0].shape[0], found[0].shape[1]), like=f"channel {channels[0]}")
         if plane.path not in read:
             read[plane.path] = read_planes(plane.path, max_pixels, limits)
         found.append(_chosen(read[plane.path], plane, channel, channels))

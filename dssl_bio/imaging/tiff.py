@@ -68,7 +68,8 @@ def _header(tiff: tifffile.TiffFile, name: str) -> Header:
 
 def _refuse_stacks(tiff: tifffile.TiffFile, name: str) -> None:
     """Several focal planes or time points would be taken for channels."""
-    found = _PIXELS.search(str(tiff.pages[0].description or "")[:20_000])
+    first: Any = tiff.pages[0]
+    found = _PIXELS.search(str(first.description or "")[:20_000])
     for axis, word in (("Z", "focal planes"), ("T", "time points")) if found else ():
         size = re.search(rf'\bSize{axis}="(\d{{1,9}})"', found.group())  # type: ignore[union-attr]
         if size and int(size.group(1)) > 1:
@@ -78,10 +79,10 @@ def _refuse_stacks(tiff: tifffile.TiffFile, name: str) -> None:
 def _require_whole(tiff: tifffile.TiffFile, file: BinaryIO, name: str) -> None:
     """Every segment that the header names lies in the file and holds no more than it announces."""
     length = file.seek(0, 2)
-    for page in (page for series in tiff.series for page in series.pages):
+    pages: list[Any] = [page for series in tiff.series for page in series.pages]
+    for page in pages:
         if page is None:
             raise ImageError(f"{name}: a page is missing")
-        page = page.keyframe if not hasattr(page, "chunks") else page
         expected = int(np.prod(page.chunked, dtype=np.float64))
         ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
         if not ends or max(ends) > length or min(page.databytecounts) == 0 or len(ends) < expected:

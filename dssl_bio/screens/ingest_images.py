@@ -318,10 +318,10 @@ def _collected(plan: SitePlan, done: PlatesDone, rejections: Rejections) -> Site
     table = pd.concat(sites, ignore_index=True)
     lost = plan.rows[~plan.rows[ROW_KEY].isin(table[ROW_KEY])].drop_duplicates(ROW_KEY)
     if len(lost):
-        place = {"plate": plan.plates[plan.rows[ROW_KEY].isin(lost[ROW_KEY]) & ~plan.rows.duplicated(ROW_KEY)],
-                 "well": lost[WELL].to_numpy() if WELL in lost else ""}
-        warnings.append(pd.DataFrame({**place, "site": "", "file": "", "message": "no site of this well is left"},
-                                     index=range(len(lost))).astype("str"))
+        first = (plan.rows[ROW_KEY].isin(lost[ROW_KEY]) & ~plan.rows.duplicated(ROW_KEY)).to_numpy()
+        told: dict[str, Any] = {"plate": plan.plates[first], "well": lost[WELL].to_numpy() if WELL in lost else "",
+                                "site": "", "file": "", "message": "no site of this well is left"}
+        warnings.append(pd.DataFrame(told, index=range(len(lost))).astype("str"))
     inputs = {"n_files": n_files, "n_bytes": n_bytes, "sha256_of_names_and_sizes_by_plate": digests}
     return SitesDone(table, plates, {plate: done.folders[plate] for plate in plates}, checksums, inputs,
                      pd.concat(warnings, ignore_index=True))

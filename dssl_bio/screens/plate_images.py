@@ -175,8 +175,9 @@ class _Warnings:
     def add(self, row: "pd.Series[Any] | None", message: str) -> None:
         """One warning, of a site or of the plate."""
         told = dict.fromkeys(("well", "site", "file"), "")
-        for name, word in (("well", WELL), ("site", SITE), ("file", FILES)) if row is not None else ():
-            told[name] = "" if pd.isna(row.get(word)) else str(row.get(word))
+        if row is not None:
+            for name, word in (("well", WELL), ("site", SITE), ("file", FILES)):
+                told[name] = "" if pd.isna(row.get(word)) else str(row.get(word))
         self.found.append({"plate": self.plate, **told, "message": message})
 
     def table(self) -> pd.DataFrame:

@@ -27,7 +27,9 @@ INNER_PX = 216
 class SiteArray(Protocol):
     """What is asked of stored sites; a Zarr array of earlier screens gives it, too."""
 
-    shape: tuple[int, ...]
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(S, C, H, W)."""
 
     def __getitem__(self, key: Any) -> Any: ...
 
@@ -59,7 +61,7 @@ class SiteWriter:
     def append(self, site: Pixels) -> None:
         """One more site."""
         if self.kind == "memory_map":
-            content = memoryview(np.ascontiguousarray(site, "<u2")).cast("B")
+            content = np.ascontiguousarray(site, "<u2").data.cast("B")
             self._file.write(content)
             self._digest.update(content)
         else:

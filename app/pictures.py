@@ -13,7 +13,8 @@ from urllib.parse import quote, urlencode
 import numpy as np
 import streamlit as st
 from dssl_bio.app import cards, words
-from dssl_bio.app.resources import opened, served, tables
+from dssl_bio.app.resources import served, tables
+from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -21,7 +22,7 @@ from starlette.responses import PlainTextResponse, Response
 from dssl_bio.errors import DsslBioError
 from dssl_bio.imaging.compose import colour_of, composite, enlarged, png, scale_bar_um, with_scale_bar
 from dssl_bio.retrieval.pictures import control_row, place_of
-from dssl_bio.retrieval.tables import PICTURE, Tables
+from dssl_bio.retrieval.tables import PICTURE, PICTURES, Tables
 from dssl_bio.vocabulary import PLATE
 
 SHOWN_PX = 96  # at least; the browser enlarges pictures smoothly, and for nothing
@@ -76,6 +77,16 @@ def pair(path: str, entry: int, name: str, display: Display) -> str:
     return f'<div class="dssl-pair">{"".join(shown)}</div>'
 
 
+def strip(path: str, entries: Sequence[tuple[int, str]], display: Display) -> str:
+    """Cells of several entries beside each other, each over its caption, as HTML; those without one are left out."""
+    bundle = tables(path)
+    numbers = [(int(bundle.entries[PICTURE].iloc[entry]), caption) for entry, caption in entries
+               if PICTURE in bundle.entries]
+    shown = "".join(_figure(path, number, display, words.shortened(caption, 60), f"Cells: {words.shortened(caption)}")
+                    for number, caption in numbers if number >= 0)
+    return f'<div class="dssl-grid dssl-pair dssl-strip">{shown}</div>' if shown else ""
+
+
 def address(path: str, number: int, display: Display) -> str:
     """Where a picture is fetched, beside the page."""
     bundle = tables(path)
@@ -111,10 +122,17 @@ async def answered(request: Request) -> Response:
     return Response(picture, media_type="image/png", headers=KEPT)
 
 
+@st.cache_resource(show_spinner=False, max_entries=8)
+def stored(path: str) -> NDArray[np.uint8] | None:
+    """The pictures of a bundle, read from disk as they are looked at; its model, which takes seconds, is not needed."""
+    file = tables(path).folder / PICTURES
+    return np.load(file, mmap_mode="r", allow_pickle=False) if file.is_file() else None
+
+
 @st.cache_resource(show_spinner=False, max_entries=2_000)
 def drawn(path: str, number: int, channels: Sequence[str], display: Display) -> bytes | None:
     """A picture as it is shown, with its scale bar; kept, since several people look at the same ones."""
-    every = opened(path).pictures
+    every = stored(path)
     if every is None or number >= len(every):
         return None
     pixels = _middle(np.asarray(every[number]), display.zoom)

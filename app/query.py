@@ -1,23 +1,27 @@
 """The question at the top of a page: a molecule, a dose, how many hits; and the address that carries it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pandas as pd
 import streamlit as st
 from dssl_bio.app import words
+from dssl_bio.app.resources import standardizer
 from streamlit.delta_generator import DeltaGenerator
 
 from dssl_bio.chem.standardize import MAX_CHARACTERS
-from dssl_bio.errors import DsslBioError
+from dssl_bio.chem.standardize_many import Question
+from dssl_bio.errors import DsslBioError, MoleculeError
 from dssl_bio.retrieval.lookup import examples
 from dssl_bio.retrieval.tables import IN_SCREEN, SPLIT, Tables
-from dssl_bio.vocabulary import DOSE_UM
+from dssl_bio.vocabulary import COMPOUND, DOSE_UM
 
 MOLECULE, DOSE, TOP = "molecule", "dose", "top"
 DEFAULT_TOP, MAX_TOP = 6, 50
 MAX_DOSES = 24
 N_EXAMPLES = 6
+MAX_PASTED = 500
 PLACEHOLDER = "SMILES, or a name or InChIKey of this screen"
 
 
@@ -30,6 +34,15 @@ def ask(text: str) -> None:
     """Puts a molecule into the address and asks it."""
     st.query_params[MOLECULE] = text.strip()
     st.rerun()
+
+
+def several(text: str) -> list[str]:
+    """The molecules of a text that holds several of them, such as a pasted column; nothing where it is one question."""
+    pieces = [piece for piece in re.split(r"[\s;,]+", text) if piece]
+    if not 2 <= len(pieces) <= MAX_PASTED:
+        return []
+    outcomes = list(standardizer().standardized(map(Question, pieces)))
+    return [] if any(isinstance(outcome, MoleculeError) for outcome in outcomes) else pieces
 
 
 def form(bundle: Tables) -> None:
@@ -66,6 +79,20 @@ def offered(bundle: Tables) -> None:
         for label, example in found:
             if st.button(words.plain(words.shortened(label, 40)), key=f"example_{example}", type="secondary"):
                 ask(example)
+
+
+def pictured_examples(bundle: Tables, n: int) -> list[tuple[int, str]]:
+    """The first n examples with an entry each, at their highest dose, and how a caption calls it."""
+    shown: list[tuple[int, str]] = []
+    if COMPOUND not in bundle.entries:
+        return shown
+    for label, text in _examples(str(bundle.folder), bundle)[:n]:
+        own = bundle.entries[(bundle.entries[COMPOUND] == text).to_numpy(bool)]
+        if len(own):
+            best = own.sort_values(DOSE_UM).iloc[-1] if DOSE_UM in own else own.iloc[0]
+            dose = words.dose_text(float(best[DOSE_UM])) if DOSE_UM in own else ""
+            shown.append((int(best.name), f"{label} {dose}".strip()))
+    return shown
 
 
 def dose_um(bundle: Tables) -> float | None:

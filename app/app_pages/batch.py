@@ -18,6 +18,7 @@ from dssl_bio.errors import MoleculeError, QueryError
 from dssl_bio.retrieval.queries import ENDINGS, queries_of
 from dssl_bio.retrieval.spreadsheet import INSTALLED, xlsx
 
+PASTED = "pasted"
 JOB, FOLDER = "batch_job", "batch_folder"
 UPLOAD_MB = 50
 MAX_TOP, DEFAULT_TOP = 50, 5
@@ -33,7 +34,7 @@ def ask(path: str) -> None:
         file = left.file_uploader("A file of molecules", type=[ending.lstrip(".") for ending in (*ENDINGS, ".gz")],
                                   max_upload_size=UPLOAD_MB,
                                   help="CSV or TSV with a column of SMILES, SMI, SDF, Parquet; text also gzipped.")
-        pasted = right.text_area("Or paste SMILES, one a line", height=120, max_chars=MAX_PASTED,
+        pasted = right.text_area("Or paste SMILES, one a line", height=120, max_chars=MAX_PASTED, key=PASTED,
                                  placeholder="CC(=O)Oc1ccccc1C(=O)O\nCn1cnc2c1c(=O)n(C)c(=O)n2C")
         doses = query.doses_of(bundle)
         count, dose, button = st.columns([1, 1, 2], vertical_alignment="bottom")

@@ -1,5 +1,6 @@
 """Page: give a molecule, see the phenotypes that cells should show with it."""
 
+import pandas as pd
 import streamlit as st
 from dssl_bio.app import alike, cards, hits, pictures, query, share, words
 from dssl_bio.app.editor import editor, remember
@@ -7,18 +8,35 @@ from dssl_bio.app.resources import Answer, answer, opened, trust, waiting
 from streamlit.delta_generator import DeltaGenerator
 
 from dssl_bio.retrieval.tables import IN_SCREEN, Tables
+from dssl_bio.vocabulary import MOA
 
+BATCH_PAGE = "app_pages/batch.py"
+N_PICTURED = 6
 MECHANISMS = (("Mechanism", ""), ("Hits", ""), ("In the screen", "Entries that were searched."),
               ("Expected by chance", "Hits of this mechanism among as many annotated entries taken at random."),
               ("p", "One-sided hypergeometric test among annotated entries; not corrected for several mechanisms."))
 
 
-def welcome(bundle: Tables) -> None:
+def welcome(bundle: Tables, path: str) -> None:
     """What can be searched, before anything was asked."""
     read = (f"{len(bundle.channels)}-channel images" if bundle.channels else f"{len(bundle.features):,} features")
     st.html(cards.figures([("molecules measured", f"{int(bundle.molecules[IN_SCREEN].sum()):,}"),
                            ("phenotypes to search", f"{len(bundle.entries):,}"),
                            ("untreated wells", f"{len(bundle.controls):,}"), ("read from", read)]))
+    display = pictures.Display(bundle.channels, 1.0, 1)
+    if shown := pictures.strip(path, query.pictured_examples(bundle, N_PICTURED), display):
+        st.html(f"<p>Cells of this screen:</p>{shown}")
+
+
+def many(text: str) -> bool:
+    """Offers the batch page where several molecules were pasted; True when they were."""
+    found = query.several(text)
+    if found:
+        st.info(f"These are {len(found)} molecules. They are asked together on the page Batch.")
+        if st.button(f"Ask all {len(found)}", type="primary", icon=":material/table_rows:"):
+            st.session_state["pasted"] = "\n".join(found)
+            st.switch_page(BATCH_PAGE)
+    return bool(found)
 
 
 def molecule_card(found: Answer) -> None:
@@ -36,7 +54,7 @@ def molecule_card(found: Answer) -> None:
 
 def summary(path: str, found: Answer) -> DeltaGenerator:
     """What the search found as a whole; gives the place where how far to trust it is told once that is known."""
-    from dssl_bio.retrieval.ranks import mechanisms_among, own_rank
+    from dssl_bio.retrieval.ranks import own_rank
 
     bundle = opened(path)
     rank = own_rank(found.searched, found.vectors.shared[0], found.own_places)
@@ -54,7 +72,7 @@ def summary(path: str, found: Answer) -> DeltaGenerator:
         place = st.empty()
         place.markdown("Comparing it with the training molecules ...")
         st.markdown(words.plain(words.null_sentence(bundle.null)))
-        table = mechanisms_among(bundle.entries, [hit.entry for hit in found.hits], found.gallery)
+        table = mechanisms(path, found)
         if len(table):
             st.html(cards.table("Mechanisms among the hits", MECHANISMS, [
                 (row.mechanism, f"{row.hits}", f"{row.in_gallery:,}", f"{row.expected:.2f}", words.number(row.p))
@@ -67,6 +85,35 @@ def summary(path: str, found: Answer) -> DeltaGenerator:
     return place
 
 
+def listing(path: str, found: Answer, display: pictures.Display | None) -> None:
+    """The hits in their order, or gathered by mechanism with how far each is enriched."""
+    table, own = mechanisms(path, found), set(found.identified.entries.tolist())
+    grouped = len(table) > 0 and st.segmented_control(
+        "Order", ["rank", "mechanism"], default="rank", required=True, key="order",
+        format_func=lambda name: {"rank": "Best first", "mechanism": "By mechanism"}[name]) == "mechanism"
+    if not grouped:
+        for hit in found.hits:
+            hits.hit_card(path, hit, hit.entry in own, display)
+        return
+    entries = opened(path).entries
+    of_hit = [query.value(entries.iloc[hit.entry], MOA) for hit in found.hits]
+    told = {row.mechanism: f"{row.hits} of {len(found.hits)} hits, {row.expected:.2f} expected by chance, "
+                           f"p {words.number(row.p)}" for row in table.itertuples()}
+    for name in [*told, *([""] if "" in of_hit else [])]:
+        st.html(f'<div class="dssl-group"><b>{cards.escape(name or "Not annotated")}</b>'
+                f"<span>{cards.escape(told.get(name, ''))}</span></div>")
+        for hit, mechanism in zip(found.hits, of_hit, strict=True):
+            if mechanism == name:
+                hits.hit_card(path, hit, hit.entry in own, display)
+
+
+def mechanisms(path: str, found: Answer) -> pd.DataFrame:
+    """Mechanisms among the hits, most enriched first."""
+    from dssl_bio.retrieval.ranks import mechanisms_among
+
+    return mechanisms_among(opened(path).entries, [hit.entry for hit in found.hits], found.gallery)
+
+
 def page() -> None:
     """Form, answer, hits and neighbours."""
     bundle, path = cards.begin("Molecule to phenotypes", "Which of the phenotypes measured in "
@@ -76,7 +123,9 @@ def page() -> None:
     editor()
     text = query.asked()
     if not text:
-        welcome(bundle)
+        welcome(bundle, path)
+        return
+    if many(text):
         return
     with query.sentences(), waiting(path):
         found = answer(path, text, query.dose_um(bundle), query.top_k())
@@ -89,11 +138,9 @@ def page() -> None:
     listed, beside = st.columns([2, 1], gap="large")
     with listed:
         st.header("Phenotypes, best first", anchor=False)
-        every = opened(path).pictures
+        every = pictures.stored(path)
         display = pictures.display_settings(bundle, every.shape[3]) if every is not None else None
-        own = set(found.identified.entries.tolist())
-        for hit in found.hits:
-            hits.hit_card(path, hit, hit.entry in own, display)
+        listing(path, found, display)
     with beside:
         alike.neighbours(path, found)
     molecule = found.identified.molecule

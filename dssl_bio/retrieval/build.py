@@ -25,7 +25,6 @@ from dssl_bio.retrieval.bundle import (
     ENTRIES,
     MOLECULES,
     NULL,
-    PICTURES,
     PROFILE_FEATURES,
     PROFILES,
     RUN_FOLDER,
@@ -33,7 +32,7 @@ from dssl_bio.retrieval.bundle import (
     WELL_VECTORS,
 )
 from dssl_bio.retrieval.significance import MIN_DRAWS, Codes, Null, mismatched_pairs
-from dssl_bio.retrieval.tables import IN_SCREEN, PICTURE, SPLIT, WELLS
+from dssl_bio.retrieval.tables import IN_SCREEN, PICTURE, PICTURES, SPLIT, WELLS
 from dssl_bio.retrieval.wells import wells_table
 from dssl_bio.screens.entries import EntryMode, entries_of
 from dssl_bio.screens.expressions import parse

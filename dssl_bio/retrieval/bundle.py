@@ -16,11 +16,11 @@ from dssl_bio.learning.representation import SharedSpecific
 from dssl_bio.learning.run import Run
 from dssl_bio.retrieval.index import PhenotypeIndex
 from dssl_bio.retrieval.significance import Null
-from dssl_bio.retrieval.tables import CONTROLS, ENTRIES, MOLECULES, RUN_FOLDER
+from dssl_bio.retrieval.tables import CONTROLS, ENTRIES, MOLECULES, PICTURES, RUN_FOLDER
 from dssl_bio.vocabulary import DOSE_UM, MOLECULE_ID
 
 VECTORS, NULL, WELL_VECTORS = "vectors.safetensors", "null.safetensors", "well_vectors.safetensors"
-PICTURES, PROFILES, PROFILE_FEATURES = "pictures.npy", "profiles.npy", "profile_features.json"
+PROFILES, PROFILE_FEATURES = "profiles.npy", "profile_features.json"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ RUN_FOLDER = "run"
 ENTRIES, CONTROLS, MOLECULES, WELLS = "entries.parquet", "controls.parquet", "molecules.parquet", "wells.parquet"
 FACTS, SPLIT_TABLE = f"{RUN_FOLDER}/facts.json", f"{RUN_FOLDER}/split.parquet"
 EXPECTED_RECALL = "expected_recall.json"
+PICTURES = "pictures.npy"
 
 PICTURE, IN_SCREEN, SPLIT = "picture", "in_screen", "split"
 ENTRY = "entry"

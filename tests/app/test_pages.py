@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -47,6 +48,28 @@ def test_a_smiles_gives_hits_with_what_standardisation_did(bundle, monkeypatch):
     assert text.count('class="rank"') == 3
     assert "Nearest training molecule" in text.replace("\\", "")
     assert "indexed without a benchmark" in text
+
+
+def test_hits_are_gathered_by_mechanism_and_none_is_lost(profile_bundle, monkeypatch):
+    test = opened(START, profile_bundle, monkeypatch, molecule="CCO", top="6")
+    ranks = [int(found) for found in re.findall(r'class="rank">#(\d+)<', shown(test))]
+    assert ranks == list(range(1, 7))
+    test.segmented_control(key="order").set_value("mechanism").run()
+    assert not test.exception
+    text = shown(test)
+    gathered = [int(found) for found in re.findall(r'class="rank">#(\d+)<', text)]
+    assert sorted(gathered) == ranks
+    assert text.count('class="dssl-group"') == len({"tubulin", "HDAC"} & set(re.findall(r"tubulin|HDAC", text)))
+    assert "expected by chance" in text
+
+
+def test_several_pasted_molecules_are_offered_to_the_batch_page(profile_bundle, monkeypatch):
+    test = opened(START, profile_bundle, monkeypatch, molecule="CCO c1ccccc1,CCN")
+    assert not test.exception
+    assert "These are 3 molecules" in shown(test)
+    test = opened(START, profile_bundle, monkeypatch, molecule="CCO ethanol")
+    assert "These are" not in shown(test)
+    assert "Phenotypes, best first" in shown(test)
 
 
 def test_a_known_name_is_found_and_its_own_entries_are_marked(profile_bundle, monkeypatch):

@@ -88,9 +88,9 @@ def test_images_of_ones_own_are_read(server, page):
     page.goto(f"{server}/phenotype_to_molecules")
     page.get_by_text("My own").click()
     files = []
-    for channel in CHANNELS:
+    for number, channel in enumerate(CHANNELS):
         buffer = io.BytesIO()
-        tifffile.imwrite(buffer, np.random.default_rng(1).poisson(300, (48, 48)).astype(np.uint16))
+        tifffile.imwrite(buffer, np.random.default_rng(number).poisson(300, (48, 48)).astype(np.uint16))
         files.append({"name": f"mine_{channel}.tif", "mimeType": "image/tiff", "buffer": buffer.getvalue()})
     page.locator("input[type=file]").first.set_input_files(files)
     page.get_by_alt_text("Your cells, as the model reads them").wait_for()

@@ -16,6 +16,8 @@ from . import (
     decode,
     demo,
     evaluate,
+    factors,
+    images,
     index,
     ingest,
     manifest,
@@ -79,6 +81,7 @@ app.add_typer(manifest.app, name="manifest")
 app.command()(ingest.ingest)
 app.command()(quality.quality)
 app.command()(segment.segment)
+app.add_typer(images.app, name="images")
 app.command()(pretrain.pretrain)
 app.command()(train.train)
 app.command()(index.index)
@@ -86,6 +89,7 @@ app.command()(decode.decode)
 app.command()(retrieve.retrieve)
 app.command()(counterfactual.counterfactual)
 app.command()(evaluate.evaluate)
+app.command()(factors.factors)
 app.command()(benchmark.benchmark)
 app.command()(serve.serve)
 app.add_typer(study.app, name="study")

@@ -168,12 +168,13 @@ def _numbers(facts: Facts) -> pd.DataFrame:
     """Factors that are numbers, with missing values at their mean."""
     own = {name: facts.table[name] for name in facts.table if pd.api.types.is_numeric_dtype(facts.table[name])
            and not pd.api.types.is_bool_dtype(facts.table[name])}
-    return pd.DataFrame({name: pd.to_numeric(values).fillna(values.mean()) for name, values in own.items()})
+    filled = pd.DataFrame({name: pd.to_numeric(values).fillna(values.mean()) for name, values in own.items()})
+    return filled.loc[:, filled.nunique() > 1]
 
 
 def _described(place: Floats, numbers: pd.DataFrame) -> str:
     """The two factors that correlate most with a position (Spearman), such as `more rings, less logP`."""
-    if numbers.empty:
+    if numbers.empty or np.ptp(place) == 0:
         return "not named by any known factor"
     correlation = numbers.corrwith(pd.Series(place, index=numbers.index), method="spearman").dropna()
     first = correlation.reindex(correlation.abs().sort_values(ascending=False, kind="stable").index)[:2]

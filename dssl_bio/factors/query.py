@@ -132,7 +132,7 @@ class Asker:
             spelled = _spelled(place)
             same = (self.wells[WELL].astype(str).map(_spelled) == spelled).to_numpy()
             if plate:
-                same &= (self.wells[PLATE].astype(str) == plate).to_numpy()
+                same = same & (self.wells[PLATE].astype(str) == plate).to_numpy()
             found = np.flatnonzero(same)
             if len(found) == 1:
                 return "well", int(found[0])

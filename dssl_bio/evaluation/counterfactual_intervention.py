@@ -1,6 +1,7 @@
 """Intervention: what changes in a decoded well when one part of its code is exchanged, and what must not."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ def factors_of(decoder: Decoder, truth: Path | None) -> pd.DataFrame:
         known = pd.read_parquet(truth / "wells.parquet").astype({PLATE: str, WELL: str}).set_index([PLATE, WELL])
         found = known.reindex(pd.MultiIndex.from_frame(wells[[PLATE, WELL]].astype(str)))
         strong = (found["Shared_strength"].to_numpy(float) > 0.5) | (found["Shared_strength"].to_numpy(float) < 0.05)
-        columns[MECHANISM] = np.where(strong, found["Shared_mechanism"].to_numpy(object), None)
+        columns[MECHANISM] = found["Shared_mechanism"].where(pd.Series(strong, index=found.index)).to_numpy(object)
         columns[DENSITY] = np.log(found["Specific_cells_per_mm2"].to_numpy(float))
         columns["focus"] = found["Specific_focus_um"].to_numpy(float)
         columns["batch"] = found["Specific_batch"].to_numpy(object)
@@ -134,7 +135,7 @@ def _decoded(decoder: Decoder, rows: NDArray[np.int64], partner: NDArray[np.int6
     return {name: standardised(decoder, decoder.features(s, p)[0] + left) for name, (s, p) in parts.items()}
 
 
-def _fitted(features: Floats, values: "pd.Series[object]", numeric: bool) -> object | None:
+def _fitted(features: Floats, values: "pd.Series[object]", numeric: bool) -> Any:
     if numeric:
         return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 8))).fit(features, values.to_numpy(float))
     counts = values.astype(str).value_counts()

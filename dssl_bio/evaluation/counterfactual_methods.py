@@ -101,13 +101,13 @@ class Learned:
         self.prints = np.array([count_morgan(Molecule(*pair)) for pair in zip(found[SMILES], found[INCHIKEY],
                                                                              strict=True)], dtype=np.float32)
         rows, number = material.rows("train"), material.treatment
-        self.means, self.shifts = [], []
+        means, shifts = [], []
         for treatment in table["treatment"]:
             own = rows[number[rows] == treatment]
             values = np.asarray(material.features[own], dtype=np.float64)
-            self.means.append(values.mean(0))
-            self.shifts.append((values - untreated[own]).mean(0))
-        self.means, self.shifts = np.array(self.means), np.array(self.shifts)
+            means.append(values.mean(0))
+            shifts.append((values - untreated[own]).mean(0))
+        self.means, self.shifts = np.array(means), np.array(shifts)
 
     def at(self, dose_um: float) -> NDArray[np.int64]:
         """Treatments at each molecule's dose nearest to one."""

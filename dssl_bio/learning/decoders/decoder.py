@@ -201,10 +201,12 @@ class Decoder:
         pictures = self.own_pictures(rows)
         weight = self.facts.guidance if guidance is None else guidance
         own, given = self.specific(rows), self.specific(rows) if specific is None else specific
-        parts = [self._edited(*(torch.from_numpy(np.ascontiguousarray(part[i:i + CHUNK]))
-                                for part in (pictures, self.source_code(rows), own, shared, given)), weight)
-                 for i in range(0, len(rows), CHUNK)]
-        return np.concatenate(parts)
+        source, drawn = self.source_code(rows), []
+        for start in range(0, len(rows), CHUNK):
+            parts = [torch.from_numpy(np.array(part[start:start + CHUNK]))
+                     for part in (pictures, source, own, shared, given)]
+            drawn.append(self._edited(parts, weight))
+        return np.concatenate(drawn)
 
     def own_pictures(self, rows: NDArray[np.int64]) -> Floats:
         """The wells as they are, (N, C, px, px) scaled pixels.
@@ -216,9 +218,10 @@ class Decoder:
             raise BundleError(f"{self.folder} makes no pictures: its model reads profiles")
         return as_floats(self.material.pictures[rows])
 
-    def _edited(self, pictures: Tensor, source: Tensor, own: Tensor, shared: Tensor, given: Tensor,
-                guidance: float) -> Floats:
+    def _edited(self, parts: list[Tensor], guidance: float) -> Floats:
+        """Pictures under other codes, from pictures, their own shared and specific codes, and the wanted ones."""
         assert self.velocity is not None
+        pictures, source, own, shared, given = parts
         n_steps, x = self.config.image.ode_steps, centred(pictures)
         one_well = len(x) > 1 and bool((x == x[:1]).all() and (source == source[:1]).all())
         n = 1 if one_well else len(x)  # a series over one well takes it apart once

@@ -37,7 +37,7 @@ def draw_counterfactuals(config: SimulationConfig, molecules: Sequence[Simulated
     The first of them do not depend on how many there are.
     """
     rng = np.random.default_rng([config.seed, _COUNTERFACTUALS])
-    pairs = []
+    pairs: list[Counterfactual] = []
     while len(pairs) < n:
         well, molecule = wells[int(rng.integers(len(wells)))], molecules[int(rng.integers(len(molecules)))]
         dose_um = config.doses_um[int(rng.integers(len(config.doses_um)))]

@@ -7,7 +7,9 @@ import torch
 
 from dssl_bio.learning.data import Pairs
 from dssl_bio.learning.disentangled import DisentangledModel
+from dssl_bio.learning.encoders.encoder import Encoder
 from dssl_bio.learning.encoders.molecule_kernels import KernelsTrunk
+from dssl_bio.learning.encoders.phenotype_mlp import MlpTrunk
 from dssl_bio.learning.inputs import MoleculeInputs
 from dssl_bio.learning.material import Material
 from dssl_bio.learning.model import kernels_of, scalers_of
@@ -60,7 +62,8 @@ def with_fixed_features(model: DisentangledModel, material: Material) -> Materia
 def _fit_ridge_member(model: DisentangledModel, pairs: Pairs, profiles: torch.Tensor) -> None:
     """Kernel ridge from the features of the training molecules to the mean of each one's wells."""
     model.eval()
-    molecule, phenotype = model.shared_encoders  # type: ignore[misc]
+    molecule, phenotype = model.shared_encoders
+    assert isinstance(molecule, Encoder) and isinstance(phenotype, Encoder) and isinstance(phenotype.trunk, MlpTrunk)
     owner = torch.from_numpy(pairs.molecule)
     mean = torch.zeros(len(pairs.inputs), profiles.shape[1]).index_add_(0, owner, profiles)
     mean /= torch.bincount(owner, minlength=len(mean))[:, None]

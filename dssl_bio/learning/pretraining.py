@@ -134,7 +134,7 @@ def pretrain(molecules: Sequence[Molecule], config: PretrainConfig, folder: Path
         generator = np.random.default_rng([config.seed, epoch])
         torch.manual_seed(int(generator.integers(2**62)))
         for rows in np.array_split(generator.permutation(train), per_epoch):
-            yield (inputs.batch(rows.tolist()), *(values_of[rows] for values_of in target))
+            yield inputs.batch(rows.tolist()), target[0][rows], target[1][rows]
 
     options = Optimisation(config.epochs * per_epoch, config.learning_rate, config.weight_decay,
                            steps_per_epoch=per_epoch)
@@ -149,7 +149,7 @@ def pretrain(molecules: Sequence[Molecule], config: PretrainConfig, folder: Path
                   work / WEIGHTS)
         write_json(work / CONFIG, config.model_dump(mode="json", by_alias=True))
         write_json(work / "metrics.json", metrics)
-        facts = {PRETRAINED: True, "simulated": False, "screen_name": source, "metrics": metrics}
+        facts: dict[str, Any] = {PRETRAINED: True, "simulated": False, "screen_name": source, "metrics": metrics}
         seal(work, "run", {"molecules": source}, command="dssl-bio pretrain", **facts)
     return metrics
 

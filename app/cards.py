@@ -110,8 +110,9 @@ def drawing(molecule: Molecule, name: str, width: int = 320, height: int = 210) 
     address = _drawn(molecule, width, height, dark())
     if not address:
         return "<p>This molecule cannot be drawn.</p>"
-    return (f'<img class="dssl-drawing" src="{address}" alt="Structure of {escape(words.shortened(name))}" '
-            f'width="{width}" height="{height}">')
+    told = escape(words.spoken(words.shortened(name)))
+    return (f'<img class="dssl-drawing" src="{address}" alt="Structure of {told}" width="{width}" '
+            f'height="{height}">')
 
 
 @lru_cache(maxsize=4_096)

@@ -97,8 +97,8 @@ def address(path: str, number: int, display: Display) -> str:
 
 
 def _figure(path: str, number: int, display: Display, caption: str, alt: str) -> str:
-    return (f'<figure><img src="{escape(address(path, number, display))}" alt="{escape(alt)}" loading="lazy" '
-            f'width="160" height="160"><figcaption>{escape(caption)}</figcaption></figure>')
+    return (f'<figure><img src="{escape(address(path, number, display))}" alt="{escape(words.spoken(alt))}" '
+            f'loading="lazy" width="160" height="160"><figcaption>{escape(caption)}</figcaption></figure>')
 
 
 async def answered(request: Request) -> Response:

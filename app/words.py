@@ -63,6 +63,12 @@ def shortened(text: str, length: int = 60) -> str:
     return text if len(text) <= length else text[:length - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
+def spoken(text: str) -> str:
+    """A text for an attribute: a page's cleaner takes away attributes that hold markup, harmless or not."""
+    return text.replace("<", "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}").replace(
+        ">", "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}")
+
+
 def number(value: float) -> str:
     """Three digits, without an exponent where that is short."""
     return f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"

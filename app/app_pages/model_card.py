@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
-from dssl_bio.app import cards, plots, query, words
+from dssl_bio.app import cards, factor_panels, plots, query, words
 
 from dssl_bio.artefact import read_record
 from dssl_bio.retrieval.benchmark_table import by_method, read_benchmark, settings_of
@@ -175,6 +175,7 @@ def page() -> None:
         benchmark(bundle)
         recall(bundle)
         curves(bundle)
+        factor_panels.matrix(bundle)
         origin(bundle, run)
 
 

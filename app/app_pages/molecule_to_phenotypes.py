@@ -2,7 +2,7 @@
 
 import pandas as pd
 import streamlit as st
-from dssl_bio.app import alike, cards, hits, pictures, query, share, words
+from dssl_bio.app import alike, cards, factor_panels, hits, pictures, query, share, words
 from dssl_bio.app.editor import editor, remember
 from dssl_bio.app.resources import Answer, answer, opened, trust, waiting
 from streamlit.delta_generator import DeltaGenerator
@@ -143,6 +143,7 @@ def page() -> None:
         listing(path, found, display)
     with beside:
         alike.neighbours(path, found)
+        factor_panels.panel(path, found, query.dose_um(bundle))
     molecule = found.identified.molecule
     trusted.markdown(words.plain(trust(path, molecule.smiles, molecule.inchikey)))
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.app.tiny_bundles import image_bundle, profile_bundle
+from tests.retrieval.decoded import with_decoder
 
 __all__ = ["image_bundle", "profile_bundle"]
 
@@ -23,12 +24,13 @@ START_S = 90
 
 
 @pytest.fixture(scope="session")
-def server(profile_bundle, image_bundle):
-    """Address of a server of both bundles: `bundle` holds images, `bundle (2)` profiles."""
+def server(profile_bundle, image_bundle, tmp_path_factory):
+    """Address of a server of both bundles: `bundle` holds images and a decoder, `bundle (2)` profiles."""
+    pictured = with_decoder(image_bundle, image_bundle.parent / "screen", tmp_path_factory.mktemp("pictured"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    line = [sys.executable, "-c", "from dssl_bio.pipelines.main import main; main()", "serve", str(image_bundle),
+    line = [sys.executable, "-c", "from dssl_bio.pipelines.main import main; main()", "serve", str(pictured),
             str(profile_bundle), "--port", str(port), "--no-browser"]
     process = subprocess.Popen(line, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True)
     address = f"http://localhost:{port}"

@@ -25,7 +25,7 @@ BAD = ("serious", "critical")
 def test_typing_a_molecule_shows_hits_beside_untreated_cells(server, page):
     page.goto(server)
     page.get_by_label("Molecule", exact=True).fill("Nc1ccccc1.Cl")
-    page.get_by_role("button", name="Search", exact=True).click()
+    page.keyboard.press("Enter")
     page.get_by_text("kept the largest fragment").wait_for()
     page.get_by_alt_text("Untreated cells of the same plate").first.wait_for()
     assert "molecule=Nc1ccccc1.Cl" in page.url
@@ -33,6 +33,15 @@ def test_typing_a_molecule_shows_hits_beside_untreated_cells(server, page):
     page.get_by_role("button", name="DNA", exact=True).click()
     page.wait_for_function("src => document.querySelector('img[alt^=\"Cells treated\"]').getAttribute('src') != src",
                            arg=before)
+    settled(page)
+    before = page.get_by_alt_text("Cells treated with").first.get_attribute("src")
+    page.get_by_role("slider", name="Contrast").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("src => document.querySelector('img[alt^=\"Cells treated\"]').getAttribute('src') != src",
+                           arg=before)
+    widths = page.evaluate("""async () => { const cells = [...document.querySelectorAll('img[alt^="Cells treated"]')];
+        await Promise.all(cells.slice(0, 2).map(one => one.decode())); return cells[0].naturalWidth }""")
+    assert widths > 30
     # A click while the page is drawn anew meets a button that is about to be replaced
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
     page.get_by_role("button", name="Keep").first.click()
@@ -95,6 +104,34 @@ def test_images_of_ones_own_are_read(server, page):
     page.locator("input[type=file]").first.set_input_files(files)
     page.get_by_alt_text("Your cells, as the model reads them").wait_for()
     page.get_by_text("Molecules, best first").wait_for()
+
+
+def test_a_row_of_ones_own_profiles_is_read(server, page, profile_bundle):
+    features = pd.read_json(profile_bundle / "profile_features.json")[0].tolist()
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(2, len(features))), columns=features)
+    page.goto(f"{server}/phenotype_to_molecules?bundle=bundle+%282%29")
+    page.get_by_text("My own").click()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "mine.csv", "mimeType": "text/csv", "buffer": table.to_csv(index=False).encode()})
+    page.get_by_text("Molecules, best first").wait_for()
+
+
+def test_a_well_is_imagined_under_a_molecule_and_without_treatment(server, page):
+    page.goto(f"{server}/counterfactual?well=P1:A03&molecule=CCO")
+    page.get_by_text("predicted, never measured").first.wait_for()
+    settled(page)
+    page.get_by_text("Remove its treatment").click()
+    page.get_by_text("under no treatment").first.wait_for()
+
+
+def test_several_pasted_molecules_go_to_the_batch_page(server, page):
+    page.goto(server)
+    page.get_by_label("Molecule", exact=True).fill("CCO c1ccccc1 CCN")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_role("button", name="Ask all 3").click()
+    page.get_by_role("heading", name="Batch").wait_for()
+    settled(page)
+    assert page.get_by_label("Or paste SMILES").input_value().split() == ["CCO", "c1ccccc1", "CCN"]
 
 
 def test_a_batch_runs_and_is_taken_along(server, page):

@@ -192,7 +192,7 @@ def _both(model: DisentangledModel, modality: int, inputs: MoleculeBatch | Tenso
     device = next(model.parameters()).device
     with torch.inference_mode():
         view = model.view(modality, inputs.to(device))
-    return view.shared.cpu(), view.specific.cpu()
+    return view.shared.cpu().clone(), view.specific.cpu().clone()  # clones may take part in gradients
 
 
 def _turned(shared: Tensor, specific: Tensor) -> Weights:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from dssl_bio.artefact import checksum, new_folder, require_disk, seal
 from dssl_bio.errors import ImageError, ManifestError, ScreenError
 from dssl_bio.screens import ingest_images as sites
-from dssl_bio.screens.ingest_images import SitePlan, SitesDone
+from dssl_bio.screens import site_tables
+from dssl_bio.screens.ingest_images import SitePlan
 from dssl_bio.screens.ingest_profiles import RawBlock, read_block, without_lonely, write_block
 from dssl_bio.screens.join_molecules import Joined, join_molecules
 from dssl_bio.screens.manifest import Manifest, ManifestFile
@@ -21,6 +22,7 @@ from dssl_bio.screens.plan import IMAGES, ScreenPlan, plan_screen
 from dssl_bio.screens.rows import Rejections, TableRows, assembled, consistent, labelled, read_rows
 from dssl_bio.screens.screen import IMAGES as IMAGE_FOLDER
 from dssl_bio.screens.screen import MOLECULES, PLATE_FOLDERS, PROFILES, REJECTED, UNJOINED, WELLS, Screen
+from dssl_bio.screens.site_tables import SitesDone
 from dssl_bio.screens.tables import table_checksum
 from dssl_bio.vocabulary import MOLECULE_ID, PERT_TYPE, PLATE, ROW_KEY
 
@@ -182,7 +184,7 @@ def _wells_with_phenotype(sources: _Sources, blocks: dict[str, RawBlock], done: 
         raise ScreenError("no well is left: every row was rejected; the first reasons are "
                           "features that are not finite numbers or images that cannot be read")
     if done is not None:
-        wells = sites.with_quality(wells, done.sites)
+        wells = site_tables.with_quality(wells, done.sites)
     first = [column for column in (ROW_KEY, MOLECULE_ID) if column in wells]
     return wells[[*first, *(column for column in wells if column not in first)]]
 
@@ -202,7 +204,7 @@ def _write_modalities(manifest: Manifest, wells: pd.DataFrame, blocks: dict[str,
         write_block(block, features[name], manifest.profiles[name], wells, plates, is_control, work / PROFILES / name)
     if plan is None or done is None:
         return {}
-    return sites.write_images(plan, done, wells, work / IMAGE_FOLDER)
+    return site_tables.write_images(done, plan.source.order, wells, work / IMAGE_FOLDER)
 
 
 def _write_tables(wells: pd.DataFrame, sources: _Sources, rejections: Rejections, done: SitesDone | None,
@@ -225,7 +227,7 @@ def _write_tables(wells: pd.DataFrame, sources: _Sources, rejections: Rejections
             "molecules": len(kept), "wells_without_molecule": len(lost), "controls": int(types.get("negcon", 0)),
             "plates": int(wells[PLATE].nunique()) if PLATE in wells else 0,
             "rejected_reasons": _reasons(rejected["reason"]), "unjoined_reasons": _reasons(lost["reason"]),
-            "quality": sites.quality_counts(done.sites) if done else None}
+            "quality": site_tables.quality_counts(done.sites) if done else None}
 
 
 def _reasons(reasons: "pd.Series[str]") -> dict[str, int]:

@@ -16,29 +16,20 @@ from numpy.typing import NDArray
 
 from dssl_bio.artefact import write_json
 from dssl_bio.errors import ImageError, ScreenError
-from dssl_bio.imaging.channel_order import signatures, suspected_swaps
 from dssl_bio.imaging.header import Header, Limits, require
 from dssl_bio.imaging.places import is_remote, require_reader
-from dssl_bio.imaging.quality import FLAGS as KINDS
-from dssl_bio.imaging.quality import METRICS
 from dssl_bio.imaging.read import header_of
 from dssl_bio.screens import plate_images as parts
-from dssl_bio.screens.by_plate import PlateJob, PlatesDone, by_plate, name_on_disk
+from dssl_bio.screens.by_plate import PlateJob, PlatesDone, by_plate
 from dssl_bio.screens.expressions import as_text
-from dssl_bio.screens.manifest import ImagesSource
-from dssl_bio.screens.plate_images import PlateImages, ingest_plate
-from dssl_bio.screens.position import position_effect
+from dssl_bio.screens.image_source import ImagesSource
+from dssl_bio.screens.plate_images import ingest_plate
+from dssl_bio.screens.plate_work import FILES, MOST_READERS, PlateImages
 from dssl_bio.screens.rows import FILE, ROW, Rejections, TableRows, labelled
 from dssl_bio.screens.screen import (
-    FLAGGED,
-    FLAGS,
-    INTENSITY,
     PLATE_FOLDERS,
-    PLATE_TABLE,
-    QUALITY,
-    SITE_TABLE,
-    WARNINGS,
 )
+from dssl_bio.screens.site_tables import SitesDone
 from dssl_bio.screens.sources.load_data import planes_of
 from dssl_bio.vocabulary import PERT_TYPE, PLATE, ROW_KEY, SITE, WELL
 
@@ -46,8 +37,6 @@ PARTIAL, MARK = ".partial", "ingest.json"
 HEADERS = 15
 """Files that are asked what size and type sites have; most of them decide."""
 REMOTE_HEADERS = 3
-N_SITES, N_FLAGGED, WELL_FLAGS = "n_sites", "n_flagged_sites", "quality_flags"
-"""Columns of `wells` that say what quality control found."""
 
 
 @dataclass(frozen=True)
@@ -85,27 +74,6 @@ class SitePlan:
         return 2 * len(self.rows) * len(self.source.order) * self.stored[0] * self.stored[1]
 
 
-@dataclass(frozen=True)
-class SitesDone:
-    """What became of the sites.
-
-    Attributes:
-        sites: rows of those that were read: row_key, Metadata_Site, plate, file, flags, flagged.
-        plates: those with at least one site, in the order of `sites`.
-        folders: of these plates.
-        checksums: of their large files, by plate and name.
-        inputs: number, size and checksum of what was read.
-        warnings: plate, well, site, file, message.
-    """
-
-    sites: pd.DataFrame
-    plates: list[str]
-    folders: dict[str, Path]
-    checksums: dict[str, dict[str, str]]
-    inputs: dict[str, Any]
-    warnings: pd.DataFrame
-
-
 def plan_sites(table: TableRows, source: ImagesSource, root: Path, wells: pd.DataFrame,
                plates: NDArray[np.str_]) -> SitePlan:
     """Which sites there are, and of what size and type most of their files are.
@@ -126,7 +94,7 @@ def plan_sites(table: TableRows, source: ImagesSource, root: Path, wells: pd.Dat
     owner = place.reindex(table.frame[ROW_KEY]).to_numpy(np.int64)
     columns = [c for c in (ROW_KEY, PLATE, WELL, SITE, FILE, ROW, *source.file_columns, *source.path_columns)
                if c in table.frame]
-    rows = table.frame[list(dict.fromkeys(columns))].assign(**{parts.FILES: file_text(table.frame, source)})
+    rows = table.frame[list(dict.fromkeys(columns))].assign(**{FILES: file_text(table.frame, source)})
     control = (wells[PERT_TYPE] == "negcon").to_numpy()[owner]
     header = _usual_header(rows, source, bases)
     return SitePlan(rows, plates[owner], control, bases, source, root, header, _stored_shape(header.shape, source))
@@ -153,58 +121,6 @@ def ingest_sites(plan: SitePlan, folder: Path, rejections: Rejections, *, worker
     done = by_plate(task, _jobs(plan, workers), folder, fingerprint=parts.fingerprint, n_plates=len(plan.names),
                     workers=workers, scheduler=scheduler, progress=None if in_this_process else progress)
     return _collected(plan, done, rejections)
-
-
-def write_images(plan: SitePlan, done: SitesDone, wells: pd.DataFrame, folder: Path) -> dict[str, str]:
-    """Moves the plates' pixels into the screen's folder and writes the tables over all of them.
-
-    Returns:
-        Checksums of the large files, by their names relative to the screen.
-    """
-    (folder / PLATE_FOLDERS).mkdir(parents=True)
-    owner = pd.Series(np.arange(len(wells)), index=wells[ROW_KEY]).reindex(done.sites[ROW_KEY]).to_numpy(np.int64)
-    table = pd.DataFrame({"row": owner, **{c: done.sites[c] for c in (SITE, PLATE, parts.FILES, FLAGS, FLAGGED)}})
-    table.to_parquet(folder / SITE_TABLE)
-    metrics = np.concatenate([np.load(done.folders[p] / parts.METRIC_PART, allow_pickle=False) for p in done.plates])
-    _metric_table(metrics, plan.source.order).to_parquet(folder / QUALITY)
-    _concatenated(done, parts.LIMIT_PART).to_parquet(folder / INTENSITY)
-    described = _concatenated(done, parts.PLATE_PART)
-    names = wells[WELL].to_numpy(object)[owner] if WELL in wells else None
-    described["position_effect"] = _position_effects(described, table, metrics, names, plan.source.order)
-    described.to_parquet(folder / PLATE_TABLE)
-    swapped = _swapped_plates(table, metrics, plan.source.order)
-    pd.concat([done.warnings, swapped]).reset_index(drop=True).to_parquet(folder / WARNINGS)
-    known = {}
-    for plate in done.plates:
-        place = folder / PLATE_FOLDERS / name_on_disk(plate)
-        os.replace(done.folders[plate], place)
-        kept = {name.split("/")[0] for name in done.checksums[plate]} | set(parts.LASTING)
-        for path in place.iterdir():
-            if path.name not in kept:
-                path.unlink()
-        prefix = f"{folder.name}/{PLATE_FOLDERS}/{place.name}/"
-        known.update({prefix + name: value for name, value in done.checksums[plate].items()})
-    return known
-
-
-def with_quality(wells: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
-    """Wells with the number of their sites, of those that are flagged, and the flags themselves."""
-    groups = sites.groupby(ROW_KEY)
-    counts = pd.DataFrame({N_SITES: groups.size(), N_FLAGGED: groups[FLAGGED].sum(), WELL_FLAGS: groups[FLAGS].agg(
-        lambda texts: ";".join(kind for kind in KINDS if any(kind in text.split(";") for text in texts)))})
-    found = counts.reindex(wells[ROW_KEY]).reset_index(drop=True)
-    return wells.assign(**{N_SITES: found[N_SITES].fillna(0).astype(int).to_numpy(),
-                           N_FLAGGED: found[N_FLAGGED].fillna(0).astype(int).to_numpy(),
-                           WELL_FLAGS: found[WELL_FLAGS].fillna("").to_numpy()})
-
-
-def quality_counts(sites: pd.DataFrame) -> dict[str, Any]:
-    """How many sites there are, how many are flagged and for what, and wells of which no site is left unflagged."""
-    kinds = Counter(kind for text in sites[FLAGS] for kind in text.split(";") if kind)
-    usable = sites[~sites[FLAGGED]][ROW_KEY].nunique()
-    return {"sites": len(sites), "flagged_sites": int(sites[FLAGGED].sum()),
-            "flags": {kind: kinds[kind] for kind in KINDS if kinds[kind]},
-            "wells_without_unflagged_site": sites[ROW_KEY].nunique() - usable}
 
 
 def image_facts(plan: SitePlan, done: SitesDone) -> dict[str, Any]:
@@ -250,7 +166,7 @@ def file_text(rows: pd.DataFrame, source: ImagesSource) -> "pd.Series[str]":
 
 
 def _jobs(plan: SitePlan, workers: int) -> Iterator[PlateJob]:
-    readers = max(1, min(parts.MOST_READERS, (os.cpu_count() or 1) // workers))
+    readers = max(1, min(MOST_READERS, (os.cpu_count() or 1) // workers))
     for plate in plan.names:
         here = plan.plates == plate
         yield PlateJob(plate, PlateImages(plate, plan.rows[here].reset_index(drop=True), plan.control[here], plan.bases,
@@ -325,35 +241,3 @@ def _collected(plan: SitePlan, done: PlatesDone, rejections: Rejections) -> Site
     inputs = {"n_files": n_files, "n_bytes": n_bytes, "sha256_of_names_and_sizes_by_plate": digests}
     return SitesDone(table, plates, {plate: done.folders[plate] for plate in plates}, checksums, inputs,
                      pd.concat(warnings, ignore_index=True))
-
-
-def _concatenated(done: SitesDone, name: str) -> pd.DataFrame:
-    return pd.concat([pd.read_parquet(done.folders[plate] / name) for plate in done.plates], ignore_index=True)
-
-
-def _metric_table(metrics: NDArray[np.float32], channels: tuple[str, ...]) -> pd.DataFrame:
-    flat = pd.DataFrame(metrics.reshape(-1, len(METRICS)), columns=list(METRICS))
-    flat.insert(0, "site", np.repeat(np.arange(len(metrics)), len(channels)))
-    flat.insert(1, "channel", np.tile(np.array(channels, dtype=object), len(metrics)))
-    return flat
-
-
-def _position_effects(described: pd.DataFrame, table: pd.DataFrame, metrics: NDArray[np.float32],
-                      names: NDArray[np.object_] | None, channels: tuple[str, ...]) -> list[float]:
-    """Of each row of the plates' table; missing where wells have no names or are too few."""
-    if names is None:
-        return [float("nan")] * len(described)
-    plates, means = table[PLATE].to_numpy(object), np.log2(np.maximum(metrics[:, :, METRICS.index("mean")], 1))
-    return [position_effect(names[plates == row[PLATE]], means[plates == row[PLATE], channels.index(row["channel"])])
-            for row in described.to_dict("records")]
-
-
-def _swapped_plates(table: pd.DataFrame, metrics: NDArray[np.float32], channels: tuple[str, ...]) -> pd.DataFrame:
-    """A warning for each plate whose channels look exchanged beside the other plates."""
-    plates, number = np.unique(table[PLATE].to_numpy(str), return_inverse=True)
-    looks = signatures(metrics)
-    middles = np.stack([np.median(looks[number == i], axis=0) for i in range(len(plates))])
-    found = [{"plate": plates[swap.number], "well": "", "site": "", "file": "",
-              "message": f"on the whole plate channels {channels[swap.first]} and {channels[swap.second]} look "
-                         "exchanged, compared with the other plates"} for swap in suspected_swaps(middles)]
-    return pd.DataFrame(found, columns=["plate", "well", "site", "file", "message"], dtype="str")

@@ -4,7 +4,7 @@ import pytest
 import tifffile
 
 from dssl_bio.errors import ImageError, ManifestError
-from dssl_bio.screens import plate_images
+from dssl_bio.screens import plate_work
 from dssl_bio.vocabulary import CHANNELS, PLATE, ROW_KEY, SITE
 from tests.screens.small_screen import IMAGE_MANIFEST, ingested, write_sites
 
@@ -157,7 +157,7 @@ def test_sites_without_a_plate_share_one_scale(tmp_path):
 
 def test_an_interrupt_while_sites_are_written_leaves_nothing(tmp_path, monkeypatch):
     manifest, _ = write_sites(tmp_path)
-    real, calls = plate_images.read_site, []
+    real, calls = plate_work.read_site, []
 
     def read(*args, **options):
         calls.append(1)
@@ -165,7 +165,7 @@ def test_an_interrupt_while_sites_are_written_leaves_nothing(tmp_path, monkeypat
             raise KeyboardInterrupt
         return real(*args, **options)
 
-    monkeypatch.setattr(plate_images, "read_site", read)
+    monkeypatch.setattr(plate_work, "read_site", read)
     with pytest.raises(KeyboardInterrupt):
         ingested(manifest)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["images", "manifest.toml", "sites.csv"]

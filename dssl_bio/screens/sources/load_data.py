@@ -9,7 +9,7 @@ import pandas as pd
 from dssl_bio.errors import ImageError
 from dssl_bio.imaging.places import Place, is_remote
 from dssl_bio.imaging.read import Plane
-from dssl_bio.screens.manifest import FILE_NAME, PATH_NAME, ImagesSource, inside
+from dssl_bio.screens.image_source import FILE_NAME, PATH_NAME, ImagesSource, inside
 
 Row = Mapping[Hashable, object]
 

@@ -11,8 +11,9 @@ import zarr
 
 from dssl_bio.errors import ImageError, ManifestError
 from dssl_bio.imaging import places
+from dssl_bio.screens.image_source import ImagesSource
 from dssl_bio.screens.ingest import ingest
-from dssl_bio.screens.manifest import ImagesSource, read_manifest
+from dssl_bio.screens.manifest import read_manifest
 from dssl_bio.screens.sources.load_data import place_of, planes_of
 from dssl_bio.vocabulary import CHANNELS
 from tests.screens.small_screen import IMAGE_MANIFEST, ingested, write_sites

@@ -1,10 +1,18 @@
+import json
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import zarr
 
-from dssl_bio.errors import ImageError, ManifestError
+from dssl_bio.artefact import checksums
+from dssl_bio.errors import ImageError, ManifestError, ScreenError
+from dssl_bio.imaging.intensity import Clipping
+from dssl_bio.learning.phenotypes import ImagePhenotypes
 from dssl_bio.screens import plate_work
+from dssl_bio.screens.screen import Screen
 from dssl_bio.vocabulary import CHANNELS, PLATE, ROW_KEY, SITE
 from tests.screens.small_screen import IMAGE_MANIFEST, ingested, write_sites
 
@@ -182,3 +190,27 @@ def test_images_and_profiles_of_one_well_meet(tmp_path):
     assert sorted(screen.wells[ROW_KEY]) == ["00123:A01", "00123:A02", "00123:A03", "00123:A04", "00123:B01"]
     assert screen.record["modalities"] == ["images", "small"]
     assert screen.wells[ROW_KEY].iloc[screen.profiles["small"].rows].tolist() == ["00123:A01", "00123:A02", "00123:B01"]
+
+
+def test_a_screen_of_the_first_layout_is_still_read(tmp_path):
+    """One Zarr array, no quality control, no clipping in the record: as every screen was before plates had folders."""
+    manifest, _ = write_sites(tmp_path)
+    screen = ingested(manifest)
+    pixels, folder = screen.images.sites[:], screen.folder / "images"
+    zarr.create_array(store=folder / "sites.zarr", shape=pixels.shape, chunks=(1, *pixels.shape[1:]),
+                      dtype="uint16")[:] = pixels
+    for name in ("quality", "plates", "warnings"):
+        (folder / f"{name}.parquet").unlink()
+    shutil.rmtree(folder / "plates")
+    screen.images.table.drop(columns=["flags", "flagged"]).to_parquet(folder / "sites.parquet")
+    facts = {"pixel_size_um": 0.5, "channels": list(CHANNELS)}
+    record = screen.record | {"images": facts, "files": checksums(screen.folder, skip=("screen.json",))}
+    (screen.folder / "screen.json").write_text(json.dumps(record))
+    old = Screen.open(screen.folder, check=True).images
+    np.testing.assert_array_equal(old.sites[:], pixels)
+    np.testing.assert_array_equal(old.read(np.array([5, 2])), pixels[[5, 2]])
+    assert not old.flagged.any() and old.clipping == Clipping()
+    phenotypes = ImagePhenotypes(old, 20, 0.5, flagged=False)
+    assert phenotypes.sample(phenotypes.trainable, np.random.default_rng(0)).shape == (4, 5, 20, 20)
+    with pytest.raises(ScreenError, match="no quality control; make it again with `dssl-bio ingest`"):
+        old.quality()

@@ -65,7 +65,10 @@ def _of_hit(path: str, found: Answer) -> None:
         name = row[COMPOUND] if COMPOUND in row and row[COMPOUND] == row[COMPOUND] else row[ENTRY_KEY]
         return f"{numbers.index(number) + 1}. {words.shortened(str(name), 40)}"
 
-    chosen = st.selectbox("Factors of the phenotype of hit", numbers, format_func=told, key="factors_of_hit")
+    chosen = st.selectbox("Factors of the phenotype of hit", numbers, index=None, format_func=told,
+                          key="factors_of_hit", placeholder="Choose a hit")
+    if chosen is None:
+        return
     one = asker(path).entry(int(chosen))
     _share(one)
     if one.weights is not None:

@@ -143,9 +143,10 @@ def page() -> None:
         listing(path, found, display)
     with beside:
         alike.neighbours(path, found)
-        factor_panels.panel(path, found, query.dose_um(bundle))
     molecule = found.identified.molecule
     trusted.markdown(words.plain(trust(path, molecule.smiles, molecule.inchikey)))
+    with beside:  # last: it takes the longest, and the hits are there to be looked at
+        factor_panels.panel(path, found, query.dose_um(bundle))
 
 
 page()

@@ -113,9 +113,9 @@ def positions_figure(positions: pd.DataFrame) -> go.Figure:
     names = [shortened(name) for name in positions["axis"]]
     places = list(range(len(names)))
     figure = go.Figure()
-    for place, percentile in zip(places, positions["percentile"], strict=True):
-        figure.add_scatter(x=[50, percentile], y=[place, place], mode="lines", line={"color": GREY, "width": 3},
-                           hoverinfo="skip", showlegend=False)
+    stems = [value for percentile in positions["percentile"] for value in (50, percentile, None)]  # one trace for all
+    figure.add_scatter(x=stems, y=[value for place in places for value in (place, place, None)], mode="lines",
+                       line={"color": GREY, "width": 3}, hoverinfo="skip", showlegend=False)
     figure.add_scatter(x=positions["percentile"], y=places, mode="markers", showlegend=False,
                        marker={"size": 11, "color": ORANGE, "line": {"width": 1, "color": "#333"}},
                        customdata=np.stack([positions["metric"], positions["score"].map("{:.2f}".format)], axis=1),

@@ -19,7 +19,7 @@ import pandas as pd
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
-SIZES = {"wide": 1320, "narrow": 480}
+SIZES = {"wide": 1400, "narrow": 420}
 MAX_HEIGHT = 3_000
 READY = "() => document.querySelector('[data-testid=stApp]')?.getAttribute('data-test-script-state') === 'notRunning'"
 
@@ -34,7 +34,8 @@ def addresses(bundle: Path, molecule: str | None) -> dict[str, str]:
     entry = quote(str(entries["entry_key"][0]), safe="")
     return {"start": "", "molecule_to_phenotypes": f"?molecule={first}&top=4",
             "phenotype_to_molecules": f"phenotype_to_molecules?entry={entry}", "explore": "explore",
-            "compare": f"compare?first={first}&second={second}", "batch": "batch", "model_card": "model_card"}
+            "compare": f"compare?first={first}&second={second}", "counterfactual": f"counterfactual?molecule={first}",
+            "batch": "batch", "kept_hits": "kept_hits", "model_card": "model_card"}
 
 
 def main() -> None:

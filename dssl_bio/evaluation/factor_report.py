@@ -66,17 +66,21 @@ def trade_off(named: Mapping[str, Factors], least: float = 0.1) -> pd.DataFrame:
     The same factors are averaged for all bundles: those that every bundle has, and of which the raw data know at least
     `least` above chance in the first.
     """
-    keys = [set(zip(one.summary["factor"], one.summary["side"], strict=True)) for one in named.values()]
+    keys = [set(_keys(one.summary)) for one in named.values()]
     common = set.intersection(*keys) if keys else set()
     first = next(iter(named.values())).summary
-    known = {(row["factor"], row["side"]) for _, row in first.iterrows() if not row["above_raw"] < least}
+    known = {key for key, raw in zip(_keys(first), first["above_raw"], strict=True) if not raw < least}
     rows = []
     for name, one in named.items():
-        kept = [key in common & known for key in zip(one.summary["factor"], one.summary["side"], strict=True)]
+        kept = [key in common & known for key in _keys(one.summary)]
         for belongs, own in one.summary[kept].groupby("belongs", sort=False):
             rows.append({"run": name, "belongs": belongs, "right": own["above_right"].mean(),
                          "wrong": own["above_wrong"].mean(), "n_factors": len(own)})
     return pd.DataFrame(rows, columns=["run", "belongs", "right", "wrong", "n_factors"])
+
+
+def _keys(summary: pd.DataFrame) -> list[tuple[str, str, str]]:
+    return list(zip(summary["factor"], summary["rows"], summary["side"], strict=True))
 
 
 def write_factor_report(named: Mapping[str, Factors], bundles: Mapping[str, Bundle], folder: Path) -> None:
@@ -132,7 +136,7 @@ def factor_page(first: str, named: Mapping[str, Factors], bundle: Bundle, points
 
 
 def _summary_table(summary: pd.DataFrame) -> Table:
-    rows = [Row([Cell(str(one["factor"])), Cell(str(one["belongs"])), Cell(f"{one['score_right']:.2f}", one["right"]),
+    rows = [Row([Cell(str(one["factor"]), str(one["rows"])), Cell(str(one["belongs"])), Cell(f"{one['score_right']:.2f}", one["right"]),
                  Cell(f"{one['score_wrong']:.2f}", one["wrong"]), Cell(_number(one["share_of_raw"])),
                  Cell(_number(one["leak"])), Cell(str(one["verdict"]))])
             for _, one in summary.sort_values("above_right", ascending=False).iterrows()]

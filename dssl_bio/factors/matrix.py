@@ -180,15 +180,16 @@ def disentanglement(matrix: pd.DataFrame, least: float = 0.1) -> pd.DataFrame:
     its side; a shared factor in both shared representations and in no specific one.
 
     Args:
-        matrix: from `factor_matrix`.
+        matrix: from `factor_matrix`; a factor that was asked of entries and of wells (column `rows`) is told twice.
         least: factors of which the raw data of that side know less than this above chance are left out.
 
     Returns:
-        factor, family, belongs, metric, side, right, wrong (representations), score_right, score_wrong, above_right,
+        factor, rows, family, belongs, metric, side, right, wrong (representations), score_right, score_wrong, above_right,
         above_wrong, above_raw, share_of_raw, leak (above_wrong / above_right), verdict.
     """
     rows = []
-    for factor, own in matrix[matrix["belongs"] != ""].groupby("factor", sort=False):
+    asked = matrix if "rows" in matrix else matrix.assign(rows="")
+    for (factor, which), own in asked[asked["belongs"] != ""].groupby(["factor", "rows"], sort=False):
         at = own.set_index("representation")
         belongs = str(own["belongs"].iloc[0])
         for side in ("molecule", "phenotype") if belongs == "shared" else (belongs,):
@@ -201,14 +202,14 @@ def disentanglement(matrix: pd.DataFrame, least: float = 0.1) -> pd.DataFrame:
                 continue
             first, second = float(at["above"][right]), float(at["above"][wrong])
             rows.append({
-                "factor": factor, "family": own["family"].iloc[0], "belongs": belongs, "side": side,
+                "factor": factor, "rows": which, "family": own["family"].iloc[0], "belongs": belongs, "side": side,
                 "metric": own["metric"].iloc[0], "right": right, "wrong": wrong,
                 "score_right": float(at["score"][right]), "score_wrong": float(at["score"][wrong]),
                 "above_right": first, "above_wrong": second, "above_raw": above_raw,
                 "share_of_raw": first / above_raw if above_raw >= least else float("nan"),
                 "leak": second / first if first >= least else float("nan"),
                 "verdict": _verdict(first, second, least)})
-    names = ["factor", "family", "belongs", "side", "metric", "right", "wrong", "score_right", "score_wrong",
+    names = ["factor", "rows", "family", "belongs", "side", "metric", "right", "wrong", "score_right", "score_wrong",
              "above_right", "above_wrong", "above_raw", "share_of_raw", "leak", "verdict"]
     return pd.DataFrame(rows, columns=names)
 

@@ -80,3 +80,14 @@ def test_the_verdict_says_where_a_factor_is():
         ("mechanism", "molecule"): "in both", ("mechanism", "phenotype"): "in neither"}
     assert found["share_of_raw"]["rings", "molecule"] == pytest.approx(0.8 / 0.9)
     assert found["leak"]["plate", "phenotype"] == pytest.approx(2)
+
+
+def test_a_factor_of_entries_and_of_wells_is_told_twice():
+    table = pd.DataFrame([
+        {"factor": "mechanism", "rows": rows, "family": "f", "belongs": "shared", "representation": f"molecule-{part}",
+         "metric": "AUROC", "score": 0.5 + above / 2, "above": above}
+        for rows, scores in (("entries", (0.9, 0.1)), ("wells", (0.6, 0.5)))
+        for part, above in zip(("shared", "specific"), scores, strict=True)])
+    found = disentanglement(table)
+    assert found["rows"].tolist() == ["entries", "wells"]
+    assert found["verdict"].tolist() == ["disentangled", "in both"]

@@ -65,9 +65,10 @@ def evaluate_counterfactuals(bundle: Path, screen: Screen, folder: Path, *, trut
     tables: dict[str, pd.DataFrame] = {}
     facts: dict[str, Any] = {}
     told = progress or (lambda done, total: None)
+    true: tuple[NDArray[np.int64], Floats] | None = None
     if truth is not None:
         report("predicted against true counterfactuals")
-        _against_truth(truth, opened, decoder, learned, untreated, other, screen, seed, tables, facts)
+        true = _against_truth(truth, opened, decoder, learned, untreated, other, screen, seed, tables, facts)
     told(1, 3)
     report("wells of held-out molecules")
     wells = [held_out_wells(opened, decoder, learned, other)]
@@ -82,7 +83,7 @@ def evaluate_counterfactuals(bundle: Path, screen: Screen, folder: Path, *, trut
     report("intervention")
     factors = factors_of(decoder, truth)
     for kind in ("features", *(["pictures"] if decoder.velocity is not None else [])):
-        tables[f"intervention_{kind}"] = found = intervention(decoder, factors, seed, kind == "pictures")
+        tables[f"intervention_{kind}"] = found = intervention(decoder, factors, seed, kind == "pictures", true)
         facts[f"intervention_{kind}"] = verdicts(found) if len(found) else {}
     told(3, 3)
     with new_folder(folder, "counterfactuals") as work:
@@ -111,20 +112,25 @@ def headlines(tables: dict[str, pd.DataFrame], facts: dict[str, Any]) -> list[st
     for kind in ("features", "pictures"):
         for factor, one in facts.get(f"intervention_{kind}", {}).items():
             lines.append(f"intervention, {kind}: {factor} moves {one['move']:.3f}, allowed {one['allowed']:.3f}: "
-                         + ("stays" if one["passed"] else "does not stay"))
+                         f"{one['verdict']}")
     return lines
 
 
 def _against_truth(truth: Path, opened: Bundle, decoder: Decoder, learned: methods.Learned, untreated: Floats,
                    other: tuple[Decoder, Run] | None, screen: Screen, seed: int, tables: dict[str, pd.DataFrame],
-                   facts: dict[str, Any]) -> None:
-    """Errors of every method on the pairs of held-out molecules, by subset, channel and feature."""
+                   facts: dict[str, Any]) -> tuple[NDArray[np.int64], Floats]:
+    """Errors of every method on the pairs of held-out molecules, by subset, channel and feature.
+
+    Returns:
+        the wells of the pairs whose truth differs, and their true standardised features.
+    """
     pairs, table, numbers = true_pairs(truth, opened.run, decoder)
     pictures = true_pictures(truth, numbers, pairs, opened.run, screen, decoder)
     names, channels = decoder.facts.features, opened.run.facts.channels
-    target = standard = methods.standardised(decoder, picture_features(pictures, channels)[0])
+    target = methods.standardised(decoder, picture_features(pictures, channels)[0])
     mean, half = methods.anticipated(decoder, opened.run, pairs)
-    left = methods.residual(decoder, pairs.rows)
+    codes = methods.expected_codes(decoder, opened.run, pairs)
+    left = methods.residual(decoder, pairs.rows, codes)
     predicted = {methods.OURS: mean + left, methods.OURS_ALONE: mean,
                  methods.UNCHANGED: np.asarray(decoder.material.features[pairs.rows]),
                  methods.NEIGHBOURS: learned.neighbours(pairs),
@@ -132,15 +138,15 @@ def _against_truth(truth: Path, opened: Bundle, decoder: Decoder, learned: metho
     if other is not None:
         of_clip = methods.anticipated(*other, pairs)[0]
         predicted[methods.CLIP_DECODER] = of_clip
-        predicted[methods.CLIP_RESIDUAL] = of_clip + methods.residual(other[0], pairs.rows)
+        predicted[methods.CLIP_RESIDUAL] = of_clip + methods.residual(
+            other[0], pairs.rows, methods.expected_codes(*other, pairs))
     squares = {name: np.square(methods.standardised(decoder, values) - target) for name, values in predicted.items()}
     changed = changes(table)
     facts["pairs"] = {"held_out": len(table), "changed": int(changed.sum()), "molecules": len(pairs.molecules)}
     low, high = (methods.standardised(decoder, mean + left + sign * half) for sign in (-1, 1))
-    facts["coverage"] = float(((standard >= low) & (standard <= high))[changed].mean())
+    facts["coverage"] = float(((target >= low) & (target <= high))[changed].mean())
     _tables("features", squares, methods.OURS, pairs, changed, names, channels, seed, tables)
     if decoder.velocity is not None:
-        codes = methods.expected_codes(decoder, opened.run, pairs)
         drawn = decoder.pictures(pairs.rows, codes)
         own = methods.standardised(decoder, picture_features(drawn, channels)[0])
         of_pictures = {methods.OURS_PICTURES: np.square(own - target),
@@ -150,6 +156,7 @@ def _against_truth(truth: Path, opened: Bundle, decoder: Decoder, learned: metho
         tables["pixels"] = pd.DataFrame([
             {"channel": channel, "predicted": _pixels(drawn, pictures, i, changed),
              "unchanged": _pixels(measured, pictures, i, changed)} for i, channel in enumerate(channels)])
+    return pairs.rows[changed], target[changed]
 
 
 def _tables(kind: str, squares: dict[str, Floats], ours: str, pairs: methods.Pairs, changed: NDArray[np.bool_],

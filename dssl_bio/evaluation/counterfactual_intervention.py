@@ -11,7 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dssl_bio.evaluation.counterfactual_methods import standardised
+from dssl_bio.evaluation.counterfactual_methods import residual, standardised
 from dssl_bio.learning.decoders.decoder import Decoder
 from dssl_bio.learning.decoders.material import CONTROL, USE, picture_features
 from dssl_bio.vocabulary import MOA, PERT_TYPE, PLATE, RUN, WELL, well_position
@@ -22,6 +22,7 @@ MECHANISM, DENSITY = "mechanism", "seeding density"
 MIN_PER_CLASS, N_WELLS = 5, 120
 ALLOWED = 0.2
 """A reading must move by at most a fifth of what exchanging the whole well moves it."""
+READABLE = 0.05
 
 
 def factors_of(decoder: Decoder, truth: Path | None) -> pd.DataFrame:
@@ -52,7 +53,8 @@ def factors_of(decoder: Decoder, truth: Path | None) -> pd.DataFrame:
     return pd.DataFrame(columns, index=wells.index)
 
 
-def intervention(decoder: Decoder, factors: pd.DataFrame, seed: int, pictures: bool) -> pd.DataFrame:
+def intervention(decoder: Decoder, factors: pd.DataFrame, seed: int, pictures: bool,
+                 truth: tuple[NDArray[np.int64], Floats] | None = None) -> pd.DataFrame:
     """Readings of probes before and after each part is exchanged with another well's.
 
     Probes are linear, from features to each factor, and learn from the measured wells that decoders learned from. They
@@ -64,10 +66,13 @@ def intervention(decoder: Decoder, factors: pd.DataFrame, seed: int, pictures: b
         factors: from `factors_of`.
         seed: of the wells and their partners.
         pictures: decode pictures and read their features; else decode features.
+        truth: wells (P,) and the standardised features (P, F) of the same cells under another molecule, as they truly
+            are: nothing but the shared part changed, so what a reading moves there is the probe's own error.
 
     Returns:
         factor, kind, reads (R2 or balanced accuracy on measured wells that the probe has not seen), chance, and the
-        moves when the well, its shared part, or its specific part is exchanged; `toward` says of a category how often
+        moves when the well, its shared part, or its specific part is exchanged, and when the shared part truly changes
+        (`truth`); `toward` says of a category how often
         the reading becomes the partner's own when the part is exchanged.
     """
     material = decoder.material
@@ -90,15 +95,17 @@ def intervention(decoder: Decoder, factors: pd.DataFrame, seed: int, pictures: b
         told = others[known[others]]
         if probe is None or len(told) < 20:
             continue
-        truth, read = values.iloc[told], probe.predict(measured[told])
+        actual, read = values.iloc[told], probe.predict(measured[told])
         own, swapped = probe.predict(measured[asked]), probe.predict(measured[partner])
         base = probe.predict(decoded["neither"])
-        scale = float(np.std(truth.to_numpy(float))) if numeric else 1.0
+        scale = float(np.std(actual.to_numpy(float))) if numeric else 1.0
         row = {"factor": name, "kind": "number" if numeric else "category",
-               "reads": _score(truth, read, numeric), "chance": 0.0 if numeric else 1 / values.iloc[train].nunique(),
+               "reads": _score(actual, read, numeric), "chance": 0.0 if numeric else 1 / values.iloc[train].nunique(),
                "well": _move(own, swapped, scale, numeric),
                "shared": _move(base, probe.predict(decoded["shared"]), scale, numeric),
                "specific": _move(base, probe.predict(decoded["specific"]), scale, numeric)}
+        if truth is not None:
+            row["truth"] = _move(probe.predict(measured[truth[0]]), probe.predict(truth[1]), scale, numeric)
         if not numeric:
             moved = own != swapped
             for part in ("shared", "specific"):
@@ -107,17 +114,26 @@ def intervention(decoder: Decoder, factors: pd.DataFrame, seed: int, pictures: b
     return pd.DataFrame(rows)
 
 
-def verdicts(table: pd.DataFrame) -> dict[str, dict[str, float | bool]]:
+def verdicts(table: pd.DataFrame) -> dict[str, dict[str, float | str]]:
     """Whether each factor stayed when the part that is not its own was exchanged.
 
     Returns:
-        by factor: move, allowed (a fifth of what exchanging the well moves), passed.
+        by factor: move, allowed (a fifth of what exchanging the well moves), and a verdict: `stays`; `moves no more
+        than in the truth`, where the probe cannot tell the factor from the other part; `does not stay`; `not readable`,
+        where the probe reads the factor from no measured well and nothing can be said.
     """
-    found = {}
+    found: dict[str, dict[str, float | str]] = {}
     for row in table.to_dict("records"):
         move = row["specific"] if row["factor"] == MECHANISM else row["shared"]
-        allowed = ALLOWED * row["well"]
-        found[row["factor"]] = {"move": move, "allowed": allowed, "passed": bool(move <= allowed)}
+        allowed, in_truth = ALLOWED * row["well"], row.get("truth", 0.0)
+        if row["reads"] < row["chance"] + READABLE:
+            verdict = "not readable"
+        elif move <= allowed:
+            verdict = "stays"
+        else:
+            as_true = row["factor"] != MECHANISM and move <= in_truth
+            verdict = "moves no more than in the truth" if as_true else "does not stay"
+        found[row["factor"]] = {"move": move, "allowed": allowed, "verdict": verdict}
     return found
 
 
@@ -131,8 +147,8 @@ def _decoded(decoder: Decoder, rows: NDArray[np.int64], partner: NDArray[np.int6
         return {name: standardised(decoder, picture_features(decoder.pictures(rows, s, specific=p),
                                                              decoder.facts.channels)[0])
                 for name, (s, p) in parts.items()}
-    left = np.asarray(decoder.material.features[rows]) - decoder.features(shared, specific)[0]
-    return {name: standardised(decoder, decoder.features(s, p)[0] + left) for name, (s, p) in parts.items()}
+    return {name: standardised(decoder, decoder.features(s, p)[0] + residual(decoder, rows, s))
+            for name, (s, p) in parts.items()}
 
 
 def _fitted(features: Floats, values: "pd.Series[object]", numeric: bool) -> Any:

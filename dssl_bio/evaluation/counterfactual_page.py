@@ -21,7 +21,8 @@ EXPLANATIONS = (
     "R2: share of the variance about the plate's or run's mean that is explained, all features together; negative is "
     "worse than that mean. MRR: of the measured profile among held-out treatments, ties against.",
     "Intervention: probes that learned from measured wells read decoded ones. Allowed is a fifth of what exchanging "
-    "the whole well moves the reading. A factor that exchanging the specific part never moves is not in it.",
+    "the whole well moves the reading. In the truth only the shared part changed: what a reading moves there is the "
+    "probe's own error. A factor that exchanging the specific part never moves is not in it.",
 )
 
 
@@ -80,9 +81,10 @@ def _intervention(table: pd.DataFrame, verdict: dict[str, Any]) -> Table:
         one = verdict[row["factor"]]
         rows.append(Row([Cell(row["factor"]), Cell(f"{row['reads']:.2f}", f"chance {row['chance']:.2f}"),
                          *(Cell(f"{row[name]:.3f}") for name in ("well", "shared", "specific")),
-                         Cell("stays" if one["passed"] else "does not stay", f"allowed {one['allowed']:.3f}")], OTHER))
+                         Cell(f"{row['truth']:.3f}" if "truth" in row else ""),
+                         Cell(one["verdict"], f"allowed {one['allowed']:.3f}")], OTHER))
     return Table(["factor", "probe reads (R2 or balanced accuracy)", "move: whole well", "move: shared part",
-                  "move: specific part", "when the other's part is exchanged"], rows)
+                  "move: specific part", "move: in the truth", "when the other's part is exchanged"], rows)
 
 
 def _plain(table: pd.DataFrame) -> Table:

@@ -1,7 +1,8 @@
 """What this well would look like under that molecule: the well keeps its specific part, the molecule gives the shared.
 
 Abduction, action, prediction (Pearl 2009, chapter 7): what the decoder does not explain of the well is kept, the shared
-part is replaced, and the well is decoded again. So the prediction of what the well got is the well itself.
+part is replaced, and the well is decoded again. So the prediction of what the well got is the well itself. Of what is
+not explained the cosine of the two shared parts is kept: see `kept_share`.
 """
 
 import difflib
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.errors import BundleError, DsslBioError, QueryError
 from dssl_bio.learning.decoders.material import CONTROL
-from dssl_bio.learning.decoders.prior import between, weights
+from dssl_bio.learning.decoders.prior import between, kept_share, weights
 from dssl_bio.retrieval.applicability import Applicability, Trained, applicability, read_expected
 from dssl_bio.screens.entries import ENTRY_KEY
 from dssl_bio.vocabulary import COMPOUND, DOSE_UM, MOA, MOLECULE_ID, PERT_TYPE, PLATE, ROW_KEY, WELL
@@ -207,7 +208,7 @@ def _versions(decoder: "Decoder", row: int, vector: Floats | None, wanted: list[
             code = between(control, code, strength)
             mean = untreated[0] + np.float32(strength) * (mean - untreated[0])
         codes.append(code)
-        means.append(mean + residual)
+        means.append(mean + kept_share(source, code) * residual)
         halves.append(half)
     shared = np.concatenate(codes)
     shown: Sequence[Floats | None] = [None] * len(wanted)

@@ -84,11 +84,13 @@ def test_a_control_is_no_part_of_its_own_reference(road):
 
 
 def test_a_mechanism_must_stay_when_the_specific_part_is_exchanged_and_a_plate_when_the_shared_is():
-    table = pd.DataFrame({"factor": ["mechanism", "plate"], "well": [0.8, 0.5], "shared": [0.7, 0.2],
-                          "specific": [0.1, 0.4]})
+    table = pd.DataFrame({"factor": ["mechanism", "plate", "seeding density", "row"], "reads": [0.9, 0.8, 0.5, 0.0],
+                          "chance": [0.1, 0.1, 0, 0], "well": [0.8, 0.5, 1.0, 0.1], "shared": [0.7, 0.2, 0.4, 0.0],
+                          "specific": [0.1, 0.4, 0.1, 0.0], "truth": [0.7, 0.1, 0.5, 0.0]})
     found = verdicts(table)
-    assert found["mechanism"]["passed"] and found["mechanism"]["move"] == 0.1
-    assert not found["plate"]["passed"] and found["plate"]["move"] == 0.2
+    assert [one["verdict"] for one in found.values()] == ["stays", "does not stay", "moves no more than in the truth",
+                                                          "not readable"]
+    assert found["mechanism"]["move"] == 0.1 and found["plate"]["move"] == 0.2
 
 
 def test_truth_belongs_to_the_screen_of_the_decoder(road, tmp_path):

@@ -36,6 +36,15 @@ def expected(molecules: Floats, treatments: Floats, temperature: float) -> Float
     return unit_rows(weights(molecules, treatments, temperature) @ treatments)
 
 
+def kept_share(source: Floats, target: Floats) -> Floats:
+    """(N, 1) how much of what a decoder leaves unexplained of a well is kept under another treatment.
+
+    The cosine of the two shared parts (N, D), nothing below 0: all of it where nothing changes, and less the further
+    the treatment leads away, because a part of it belongs to how this treatment acts on these cells.
+    """
+    return np.clip((unit_rows(source) * unit_rows(target)).sum(1, keepdims=True), 0, 1)
+
+
 def at_dose(doses_um: NDArray[np.floating], molecule: NDArray[np.str_], dose_um: float | None) -> NDArray[np.int64]:
     """The treatments at each molecule's dose nearest to one, by ratio; all of them without a dose.
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from dssl_bio.learning.decoders.prior import at_dose, between, expected, weights
+from dssl_bio.learning.decoders.prior import at_dose, between, expected, kept_share, weights
 from dssl_bio.learning.representation import unit_rows
 
 
@@ -41,3 +41,9 @@ def test_between_two_directions_lies_the_great_circle():
     assert between(first, second, 1.0) == pytest.approx(second, abs=1e-6)
     assert between(first, second, 0.5)[0].tolist() == pytest.approx([0.5**0.5, 0.5**0.5, 0])
     assert between(first, first, 0.3) == pytest.approx(first)
+
+
+def test_all_is_kept_where_nothing_changes_and_nothing_beyond_a_right_angle():
+    first = np.array([[2.0, 0], [1.0, 0], [1.0, 0], [1.0, 0]], np.float32)
+    second = np.array([[5.0, 0], [0, 1.0], [-1.0, 0], [1.0, 1.0]], np.float32)
+    assert kept_share(first, second)[:, 0].tolist() == pytest.approx([1, 0, 0, 0.5**0.5])

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 NETWORK_DIAMETER_PX = 30.0
 """Objects are brought to this size for the network, as Cellpose's own models do."""
 STYLE = 256
+SMALLEST_UM2 = 10.0
+"""Smaller objects are dropped; Cellpose's own 15 pixels would drop micronuclei where pixels are large."""
 FLOW_SCALE = 5.0
 
 
@@ -119,7 +121,8 @@ class CellposeFinder:
     def find(self, picture: Picture, pixel_size_um: float) -> Labels:
         """Objects (H, W) of a picture (2, H, W): what to outline, and the nuclei (zeros where those are outlined)."""
         diameter = None if self.diameter_um is None else self.diameter_um / pixel_size_um
-        settings: dict[str, Any] = {"channel_axis": 0, "diameter": diameter, "normalize": False}
+        settings: dict[str, Any] = {"channel_axis": 0, "diameter": diameter, "normalize": False,
+                                    "min_size": max(4, round(SMALLEST_UM2 / pixel_size_um**2))}
         if self.version == 3:
             settings["channels"] = [1, 2 if picture[1].any() else 0]
         else:

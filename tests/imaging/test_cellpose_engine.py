@@ -115,7 +115,8 @@ def test_version_4_reads_three_channels_and_trains_nothing(tmp_path, monkeypatch
     finder = CellposeFinder(tmp_path / "cpsam", "ee0874170b7f6f32b8c2ac9573c428d35b575270a66b757c2c0185d2bd09718d",
                             diameter_um=15.0)
     assert finder.find(np.zeros((2, 8, 9), np.float32), 0.5).max() == 1
-    assert asked == {"shape": (3, 8, 9), "channel_axis": 0, "diameter": 30.0, "normalize": False}
+    assert asked == {"shape": (3, 8, 9), "channel_axis": 0, "diameter": 30.0, "normalize": False,
+                     "min_size": 40}
     with pytest.raises(ConfigError, match="cannot be trained from scratch"):
         train_small(*fields(1), 0.65, "nuclei", PLAN)
 

@@ -127,6 +127,8 @@ class TrainConfig(Config):
     plate_negatives: float = Field(0.0, ge=0, description="in step 1, extra weight of negatives on the own plate")
     shared_dim: int = Field(128, ge=2)
     specific_dim: int = Field(64, ge=2)
+    specific_input: Literal["own", "residual"] = Field(
+        "own", description="what specific encoders read: a trunk of their own, or what the shared code leaves of its")
     members: int = Field(1, ge=1, description="heads of the shared encoders, an ensemble in one model")
     ridge: float = Field(0.0, ge=0, description="weight of a kernel-ridge member beside the learned ones' 1")
     hidden: int = Field(256, ge=8)

@@ -25,6 +25,7 @@ from dssl_bio.learning.material import Material, modality_of, prepare
 from dssl_bio.learning.model import build_model
 from dssl_bio.learning.partition import GROUP, SPLIT, partition
 from dssl_bio.learning.precision import bf16_helps
+from dssl_bio.learning.residual import fit_residuals
 from dssl_bio.learning.run import (
     CONFIG,
     MOLECULE_TABLE,
@@ -86,6 +87,8 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
         if options.epochs == 0:
             continue
         watched = None if options.keep == "last" else material.validation
+        if step == 2 and config.specific_input == "residual":
+            fit_residuals(model, material.pairs, options.batch_size, config.seed)
         metrics[f"step_{step}"] = train_step(model, step, material.pairs, watched, options, work, config.seed, report,
                                              bf16, resumable, progress)
         if step == 1 and watched is None and material.validation is not None:

@@ -95,7 +95,8 @@ def build_model(config: TrainConfig, facts: ScreenFacts) -> DisentangledModel:
 
     def encoder(trunk: nn.Module, out_dim: int, condition_dim: int = 0) -> Encoder:
         members, ridge = (1, 0.0) if condition_dim else (config.members, config.ridge)
-        return Encoder(trunk, out_dim, config.hidden, condition_dim, config.dropout, members, ridge)
+        residual = condition_dim > 0 and config.specific_input == "residual"
+        return Encoder(trunk, out_dim, config.hidden, condition_dim, config.dropout, members, ridge, residual)
 
     shared = (encoder(_molecule_trunk(config, facts), config.shared_dim),
               encoder(_phenotype_trunk(config, facts), config.shared_dim))

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+RESIDUAL_CLIP = 6.0
+"""Standard deviations at which residual features are cut off: held-out inputs may lie far from what was fitted."""
+
 
 class Trunk(Protocol):
     """What a trunk offers: features (N, out_features) of a minibatch of inputs."""
@@ -68,13 +71,29 @@ class Encoder(nn.Module):
     A specific encoder is conditioned on the own shared code (arXiv 2410.23996, step 2: F([x ; c]));
     a shared encoder has no condition, and may have several `members` (see Members).
     Running statistics of a trunk are constants in evaluation mode, in which frozen encoders stay.
+
+    With `residual` the trunk is the shared encoder's, frozen, and the head reads what the own shared code does not
+    explain of its features (see `fit_residual`): the step-2 contrast cannot be solved by what is shared already.
     """
 
+    explained: Tensor
+    condition_centre: Tensor
+    centre: Tensor
+    spread: Tensor
+
     def __init__(self, trunk: nn.Module, out_dim: int, hidden: int = 256, condition_dim: int = 0, dropout: float = 0.0,
-                 members: int = 1, ridge: float = 0.0):
+                 members: int = 1, ridge: float = 0.0, residual: bool = False):
         super().__init__()
         self.trunk = trunk
         self.condition_dim = condition_dim
+        self.residual = residual
+        if residual:
+            n_features = int(trunk.out_features)  # type: ignore[arg-type]
+            trunk.requires_grad_(False)
+            self.register_buffer("explained", torch.zeros(condition_dim, n_features))
+            self.register_buffer("condition_centre", torch.zeros(condition_dim))
+            self.register_buffer("centre", torch.zeros(n_features))
+            self.register_buffer("spread", torch.ones(n_features))
         width = int(trunk.out_features) + condition_dim  # type: ignore[arg-type]
         self.head = (mlp(width, hidden, out_dim, dropout=dropout, norm=True) if members == 1 and ridge == 0
                      else nn.Sequential(Members(width, hidden, out_dim, members, dropout, ridge)))
@@ -91,5 +110,34 @@ class Encoder(nn.Module):
             raise ValueError(f"a condition of {self.condition_dim} dimensions was declared, got "
                              f"{'none' if condition is None else tuple(condition.shape)}")
         if condition is not None:
+            if self.residual:
+                features = (self._rest(features, condition) / self.spread).clamp(-RESIDUAL_CLIP, RESIDUAL_CLIP)
             features = torch.cat([features, condition.to(features.dtype)], dim=1)
         return self.head(features)
+
+    def fit_residual(self, features: Tensor, condition: Tensor, ridge: float = 0.01) -> None:
+        """Fits what the condition explains of the trunk's features, by ridge regression on training rows.
+
+        Args:
+            features: (N, out_features) of the trunk.
+            condition: (N, condition_dim), the own shared codes.
+            ridge: penalty, in units of the mean eigenvalue of the conditions' scatter.
+        """
+        self.condition_centre.copy_(condition.mean(0))
+        self.centre.copy_(features.mean(0))
+        c, x = (condition - self.condition_centre).double(), (features - self.centre).double()
+        scatter = c.T @ c
+        scatter += ridge * scatter.diagonal().mean() * torch.eye(len(scatter), dtype=scatter.dtype)
+        self.explained.copy_(torch.linalg.solve(scatter, c.T @ x).float())
+        spread = self._rest(features, condition).std(0)
+        self.spread.copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
+
+    def _rest(self, features: Tensor, condition: Tensor) -> Tensor:
+        return features - self.centre - (condition.to(features.dtype) - self.condition_centre) @ self.explained
+
+    def train(self, mode: bool = True) -> "Encoder":
+        """Training mode; a trunk that is the shared encoder's stays in evaluation mode, as when it was fitted."""
+        super().train(mode)
+        if self.residual:
+            self.trunk.eval()
+        return self

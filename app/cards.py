@@ -126,20 +126,12 @@ def _drawn(molecule: Molecule, width: int, height: int, on_dark: bool) -> str:
 
 
 def table(caption: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> str:
-    """A small table as HTML, which every reader of pages can read; columns are (title, help text).
-
-    A cell that reads as a number stands to the right.
-    """
+    """A small table as HTML, which every reader of pages can read; columns are (title, help text)."""
     head = "".join(f'<th scope="col"><abbr title="{escape(told)}">{escape(title)}</abbr></th>' if told else
                    f'<th scope="col">{escape(title)}</th>' for title, told in columns)
-    body = "".join("<tr>" + "".join(f'<td class="number">{escape(cell)}</td>' if _is_number(cell) else
-                                    f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return (f'<div class="dssl-scroll"><table class="dssl-table"><caption>{escape(caption)}</caption>'
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
-
-
-def _is_number(text: str) -> bool:
-    return bool(text) and text.replace(",", "").replace(".", "").replace("-", "").replace("e", "").isdigit()
 
 
 def links(inchikey: str) -> str:

@@ -171,12 +171,12 @@ def page() -> None:
         data(bundle)
         division(bundle, run)
         limits(bundle)
+        origin(bundle, run)
     with right:
         benchmark(bundle)
         recall(bundle)
         curves(bundle)
-        factor_panels.matrix(bundle)
-        origin(bundle, run)
+    factor_panels.matrix(bundle)
 
 
 page()

@@ -15,6 +15,7 @@ BLUE, ORANGE, GREEN, GREY = "#0072b2", "#e69f00", "#009e73", "#8a949b"
 """Okabe and Ito 2008."""
 OF_SIDE = {"shared": (BLUE, "circle"), "molecule": (ORANGE, "diamond"), "phenotype": (GREEN, "square")}
 SCALE = "Cividis"
+LONGEST_BESIDE = 26  # of a figure in a narrow column
 LONGEST = 46
 CLEAR = "rgba(0,0,0,0)"
 
@@ -110,7 +111,7 @@ def trade_off_figure(points: pd.DataFrame) -> go.Figure:
 
 def positions_figure(positions: pd.DataFrame) -> go.Figure:
     """Percentiles on named axes: 50 is the middle of the training set."""
-    names = [shortened(name) for name in positions["axis"]]
+    names = [shortened(name, LONGEST_BESIDE) for name in positions["axis"]]
     places = list(range(len(names)))
     figure = go.Figure()
     stems = [value for percentile in positions["percentile"] for value in (50, percentile, None)]  # one trace for all
@@ -123,7 +124,7 @@ def positions_figure(positions: pd.DataFrame) -> go.Figure:
     figure.add_vline(50, line={"color": GREY, "dash": "dash", "width": 1})
     figure.update_yaxes(autorange="reversed", tickmode="array", tickvals=places, ticktext=names, showgrid=False,
                         automargin=True)
-    figure.update_xaxes(title="percentile of the training set", range=[-2, 102], side="bottom")
+    figure.update_xaxes(title="percentile", range=[-2, 102], side="bottom")
     return _plain(figure, 90 + 24 * len(names))
 
 

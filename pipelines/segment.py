@@ -84,7 +84,7 @@ def segment(
         sites = sites_where(opened, layer, where)
         for kind in ("nuclei", "cells") if layer.has_cells and reference.has_cells else ("nuclei",):
             print(f"{kind} against {masks}, {len(sites)} sites: "
-                  f"{score_table(scores_against(layer, reference, kind, sites))}")  # type: ignore[arg-type]
+                  f"{score_table(scores_against(layer, reference, kind, sites))}")
     if overlays is not None:
         from dssl_bio.screens.overlays import write_overlays
 

@@ -181,4 +181,4 @@ def settings_for(engine: EngineName, weights: Path | str | None = None, **more: 
         raise ConfigError(f"no engine {engine!r}; there are {', '.join(ENGINES)}")
     if engine == "classical" and (weights is not None or any(value is not None for value in more.values())):
         raise ConfigError("the engine classical reads no weights; say --engine cellpose")
-    return EngineSettings(engine=engine, weights=None if weights is None else str(weights), **more)  # type: ignore[arg-type]
+    return EngineSettings(engine=engine, weights=None if weights is None else str(weights), **more)

@@ -1,9 +1,12 @@
 """Pictures of every page of a served bundle, light and dark, wide and narrow, to look at.
 
-    python tests/browser/screenshots.py BUNDLE OUT [--molecule TEXT]
+    python tests/browser/screenshots.py BUNDLE OUT [--molecule TEXT] [--readme app/screenshots]
+
+With --readme three of them are also made small for the README, from a simulated bundle only.
 """
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -16,12 +19,25 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pandas as pd
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
 SIZES = {"wide": 1400, "narrow": 420}
 MAX_HEIGHT = 3_000
 READY = "() => document.querySelector('[data-testid=stApp]')?.getAttribute('data-test-script-state') === 'notRunning'"
+
+
+README = {"molecule": "molecule_to_phenotypes", "phenotype": "phenotype_to_molecules", "explore": "explore"}
+README_SIZE, README_WIDTH, README_COLOURS = (1400, 1150), 1000, 96
+
+
+def small(picture: Path, out: Path) -> None:
+    """The top of a page in few colours, for a README."""
+    with Image.open(picture) as whole:
+        top = whole.convert("RGB").crop((0, 0, whole.width, min(whole.height, README_SIZE[1])))
+        top.thumbnail((README_WIDTH, README_WIDTH))
+        top.quantize(README_COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(out, optimize=True)
 
 
 def addresses(bundle: Path, molecule: str | None) -> dict[str, str]:
@@ -44,7 +60,10 @@ def main() -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--molecule")
+    parser.add_argument("--readme", type=Path)
     asked = parser.parse_args()
+    if asked.readme and not json.loads((asked.bundle / "bundle.json").read_text())["simulated"]:
+        parser.error("pictures of the README are of a simulated bundle, and say so")
     asked.out.mkdir(parents=True, exist_ok=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -79,6 +98,9 @@ def main() -> None:
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)
+    for name, page in README.items() if asked.readme else ():
+        asked.readme.mkdir(parents=True, exist_ok=True)
+        small(asked.out / f"{page}_wide_light.png", asked.readme / f"{name}.png")
     print(f"{len(list(asked.out.glob('*.png')))} pictures in {asked.out}")
 
 

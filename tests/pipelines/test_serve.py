@@ -3,8 +3,9 @@ import socket
 import pytest
 from typer.testing import CliRunner
 
+from pipelines import serve
 from pipelines.main import app
-from pipelines.serve import streamlit_command
+from pipelines.serve import HOSTS_VARIABLE, PASSWORD_VARIABLE, api_command, streamlit_command
 
 
 def test_the_server_listens_on_this_machine_with_protection_and_without_statistics():
@@ -35,3 +36,47 @@ def test_a_port_in_use_is_named(tmp_path, taken_port):
     result = CliRunner().invoke(app, ["serve", str(tmp_path), "--port", str(taken_port), "--no-browser"])
     assert result.exit_code == 1
     assert f"port {taken_port}" in result.output
+
+
+@pytest.fixture
+def started(tmp_path, monkeypatch):
+    """What would be started: its command line and its settings."""
+    calls = []
+    (tmp_path / "bundle.json").write_text('{"kind": "bundle", "schema_version": 1, "files": {}}')
+    monkeypatch.setattr(serve, "_run", lambda line, bundles, settings: calls.append((line, settings)) or 0)
+
+    def serving(*words):
+        result = CliRunner().invoke(app, ["serve", str(tmp_path), "--no-browser", *words])
+        assert result.exit_code == 0, result.output
+        return *calls[-1], result.output
+
+    return serving
+
+
+def test_the_interface_for_programs_answers_to_this_machines_names_alone(started):
+    line, settings, output = started("--api")
+    assert "dssl_bio.app.api.server:application" in line
+    assert line[line.index("--host") + 1] == "127.0.0.1"
+    assert settings[HOSTS_VARIABLE].split(",") == ["127.0.0.1", "localhost"]
+    assert settings[PASSWORD_VARIABLE] == ""
+    assert "/docs" in output
+    assert started("--api", "--host", "0.0.0.0")[1][HOSTS_VARIABLE] == ""
+    assert api_command("::1", 1)[-3:] == ["--log-level", "warning", "--no-server-header"]
+
+
+def test_who_opens_it_to_the_network_without_a_password_is_told(started, tmp_path):
+    assert "see --password-file" in started("--host", "0.0.0.0")[2]
+    (tmp_path / "word").write_text("open sesame\n")
+    _, settings, output = started("--host", "0.0.0.0", "--password-file", str(tmp_path / "word"))
+    assert settings[PASSWORD_VARIABLE] == str(tmp_path / "word")
+    assert "--password-file" not in output
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"short\n", "at least 8 characters"), (None, "No such file")])
+def test_a_password_that_is_none_is_refused(content, message, tmp_path):
+    (tmp_path / "bundle.json").write_text('{"kind": "bundle", "schema_version": 1, "files": {}}')
+    if content:
+        (tmp_path / "word").write_bytes(content)
+    result = CliRunner().invoke(app, ["serve", str(tmp_path), "--password-file", str(tmp_path / "word")])
+    assert result.exit_code == 1
+    assert message in result.output

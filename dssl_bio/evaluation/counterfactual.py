@@ -130,7 +130,7 @@ def _against_truth(truth: Path, opened: Bundle, decoder: Decoder, learned: metho
     target = methods.standardised(decoder, picture_features(pictures, channels)[0])
     mean, half = methods.anticipated(decoder, opened.run, pairs)
     codes = methods.expected_codes(decoder, opened.run, pairs)
-    left = methods.residual(decoder, pairs.rows, codes)
+    left = decoder.unexplained(pairs.rows, codes)
     predicted = {methods.OURS: mean + left, methods.OURS_ALONE: mean,
                  methods.UNCHANGED: np.asarray(decoder.material.features[pairs.rows]),
                  methods.NEIGHBOURS: learned.neighbours(pairs),
@@ -138,8 +138,8 @@ def _against_truth(truth: Path, opened: Bundle, decoder: Decoder, learned: metho
     if other is not None:
         of_clip = methods.anticipated(*other, pairs)[0]
         predicted[methods.CLIP_DECODER] = of_clip
-        predicted[methods.CLIP_RESIDUAL] = of_clip + methods.residual(
-            other[0], pairs.rows, methods.expected_codes(*other, pairs))
+        predicted[methods.CLIP_RESIDUAL] = of_clip + other[0].unexplained(
+            pairs.rows, methods.expected_codes(*other, pairs))
     squares = {name: np.square(methods.standardised(decoder, values) - target) for name, values in predicted.items()}
     changed = changes(table)
     facts["pairs"] = {"held_out": len(table), "changed": int(changed.sum()), "molecules": len(pairs.molecules)}

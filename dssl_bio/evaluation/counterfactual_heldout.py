@@ -17,7 +17,6 @@ from dssl_bio.evaluation.counterfactual_methods import (
     Learned,
     Pairs,
     anticipated,
-    residual,
     standardised,
 )
 from dssl_bio.evaluation.metrics import ranks_of_best
@@ -154,7 +153,7 @@ def _contexts(decoder: Decoder, rows: NDArray[np.int64], place: NDArray[np.str_]
     for name in np.unique(place[rows]):
         own, around = place[rows] == name, np.flatnonzero((place == name) & ~held_out)
         specific[own] = unit_rows(decoder.specific(around).mean(0, keepdims=True)) if specific.shape[1] else 0
-        left[own] = residual(decoder, around).mean(0)
+        left[own] = decoder.unexplained(around).mean(0)
         context[own] = np.asarray(material.features[around], float).mean(0)
     return specific, left, context
 

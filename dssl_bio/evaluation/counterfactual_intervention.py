@@ -11,7 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dssl_bio.evaluation.counterfactual_methods import residual, standardised
+from dssl_bio.evaluation.counterfactual_methods import standardised
 from dssl_bio.learning.decoders.decoder import Decoder
 from dssl_bio.learning.decoders.material import CONTROL, USE, picture_features
 from dssl_bio.vocabulary import MOA, PERT_TYPE, PLATE, RUN, WELL, well_position
@@ -147,7 +147,7 @@ def _decoded(decoder: Decoder, rows: NDArray[np.int64], partner: NDArray[np.int6
         return {name: standardised(decoder, picture_features(decoder.pictures(rows, s, specific=p),
                                                              decoder.facts.channels)[0])
                 for name, (s, p) in parts.items()}
-    return {name: standardised(decoder, decoder.features(s, p)[0] + residual(decoder, rows, s))
+    return {name: standardised(decoder, decoder.features(s, p)[0] + decoder.unexplained(rows, s))
             for name, (s, p) in parts.items()}
 
 

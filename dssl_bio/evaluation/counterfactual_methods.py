@@ -14,7 +14,7 @@ from dssl_bio.chem.standardize import Molecule
 from dssl_bio.learning.baselines.kernel_ridge import similarity
 from dssl_bio.learning.decoders.decoder import Decoder
 from dssl_bio.learning.decoders.material import CONTROL, USE, Material
-from dssl_bio.learning.decoders.prior import at_dose, kept_share
+from dssl_bio.learning.decoders.prior import at_dose
 from dssl_bio.learning.run import Run
 from dssl_bio.vocabulary import DOSE_UM, INCHIKEY, MOLECULE_ID, PERT_TYPE, PLATE, RUN, SMILES
 
@@ -166,13 +166,6 @@ def anticipated(decoder: Decoder, run: Run, pairs: Pairs, specific: Floats | Non
         mean[chosen], half[chosen] = decoder.anticipated(vectors[chosen], own[chosen],
                                                          None if np.isnan(dose) else float(dose))
     return mean, half
-
-
-def residual(decoder: Decoder, rows: NDArray[np.int64], target: NDArray[np.float32] | None = None) -> Floats:
-    """(N, F) what a decoder does not explain of wells; what is kept of it under other shared parts (N, D), if given."""
-    source = decoder.source_code(rows)
-    left = np.asarray(decoder.material.features[rows]) - decoder.features(source, decoder.specific(rows))[0]
-    return left if target is None else left * kept_share(source, target)
 
 
 def expected_codes(decoder: Decoder, run: Run, pairs: Pairs) -> NDArray[np.float32]:

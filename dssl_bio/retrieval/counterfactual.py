@@ -2,7 +2,7 @@
 
 Abduction, action, prediction (Pearl 2009, chapter 7): what the decoder does not explain of the well is kept, the shared
 part is replaced, and the well is decoded again. So the prediction of what the well got is the well itself. Of what is
-not explained the cosine of the two shared parts is kept: see `kept_share`.
+not explained the plate's part is kept and of the rest the cosine of the two shared parts: see `Decoder.unexplained`.
 """
 
 import difflib
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.errors import BundleError, DsslBioError, QueryError
 from dssl_bio.learning.decoders.material import CONTROL
-from dssl_bio.learning.decoders.prior import between, kept_share, weights
+from dssl_bio.learning.decoders.prior import between, weights
 from dssl_bio.retrieval.applicability import Applicability, Trained, applicability, read_expected
 from dssl_bio.screens.entries import ENTRY_KEY
 from dssl_bio.vocabulary import COMPOUND, DOSE_UM, MOA, MOLECULE_ID, PERT_TYPE, PLATE, ROW_KEY, WELL
@@ -191,8 +191,6 @@ def _versions(decoder: "Decoder", row: int, vector: Floats | None, wanted: list[
               pictures: bool) -> list[Version]:
     """Features and pictures of each wanted (name, dose, strength); without a vector untreated."""
     rows, specific = np.array([row]), decoder.specific(np.array([row]))
-    source = decoder.source_code(rows)
-    residual = np.asarray(decoder.material.features[rows]) - decoder.features(source, specific)[0]
     control = decoder.control_code
     untreated = None if control is None else decoder.features(control, specific)
     codes, means, halves = [], [], []
@@ -208,7 +206,7 @@ def _versions(decoder: "Decoder", row: int, vector: Floats | None, wanted: list[
             code = between(control, code, strength)
             mean = untreated[0] + np.float32(strength) * (mean - untreated[0])
         codes.append(code)
-        means.append(mean + kept_share(source, code) * residual)
+        means.append(mean + decoder.unexplained(rows, code))
         halves.append(half)
     shared = np.concatenate(codes)
     shown: Sequence[Floats | None] = [None] * len(wanted)

@@ -73,10 +73,24 @@ def test_features_are_the_weighted_mean_of_decoded_treatments(decoded_profiles):
         share = np.exp(float(vector @ code) / decoder.facts.temperature)
         total = total + share * decoder.features(code[None], decoder.specific(np.array([2])))[0][0]
         weight += share
-    code = decoder.source_code(np.array([2]))
-    left = found.before - decoder.features(code, decoder.specific(np.array([2])))[0][0]
-    kept = max(0.0, float(code[0] @ found.versions[-1].shared))
-    assert found.versions[-1].features == pytest.approx(total / weight + kept * left, abs=1e-3)
+    kept = decoder.unexplained(np.array([2]), found.versions[-1].shared[None])[0]
+    assert found.versions[-1].features == pytest.approx(total / weight + kept, abs=1e-3)
+
+
+def test_of_what_is_not_explained_the_plates_part_stays_and_the_rest_by_the_cosine(decoded_profiles):
+    _, decoder = opened(decoded_profiles)
+    material = decoder.material
+    everything = decoder.unexplained(np.arange(len(material.wells)))
+    plate = material.wells["Metadata_Plate"].to_numpy()
+    learned = set(material.treatment[(material.wells["use"] != "").to_numpy()])
+    row, target = 4, material.treatments[:1]
+    around = [i for i in range(len(plate)) if plate[i] == plate[row] and material.treatment[i] in learned]
+    common = sum(everything[i] for i in around) / len(around)
+    cosine = max(0.0, float(decoder.source_code(np.array([row]))[0] @ target[0]))
+    found = decoder.unexplained(np.array([row]), target)[0]
+    assert found == pytest.approx(common + cosine * (everything[row] - common), abs=1e-4)
+    same = decoder.unexplained(np.array([row]), decoder.source_code(np.array([row])))[0]
+    assert same == pytest.approx(everything[row], abs=1e-4)
 
 
 def test_a_series_goes_through_the_screens_doses_or_says_that_it_is_none(decoded_profiles, decoded_images):

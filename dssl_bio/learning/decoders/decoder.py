@@ -20,10 +20,10 @@ from dssl_bio.errors import BundleError
 from dssl_bio.learning.decoders.config import DecoderConfig
 from dssl_bio.learning.decoders.flow import Velocity, as_pixels, centred, followed
 from dssl_bio.learning.decoders.material import CONTROL, TREATMENT, USE, Material, as_floats
-from dssl_bio.learning.decoders.prior import at_dose, expected, weights
+from dssl_bio.learning.decoders.prior import at_dose, expected, kept_share, weights
 from dssl_bio.learning.decoders.profile import ProfileDecoder
 from dssl_bio.learning.representation import SharedSpecific, unit_rows
-from dssl_bio.vocabulary import DOSE_UM, MOLECULE_ID, PERT_TYPE
+from dssl_bio.vocabulary import DOSE_UM, MOLECULE_ID, PERT_TYPE, PLATE, RUN
 
 FOLDER = "decoder"
 CONFIG, FACTS, PROFILE, IMAGE = "config.json", "facts.json", "profile.safetensors", "image.safetensors"
@@ -181,6 +181,32 @@ class Decoder:
         with torch.inference_mode():
             s, p = torch.from_numpy(shared), torch.from_numpy(specific)
             return self.profile.decoded(s, p).numpy(), self.profile.half_width(s, p).numpy()
+
+    def unexplained(self, rows: NDArray[np.int64], target: Floats | None = None) -> Floats:
+        """(N, F) what the decoder does not explain of wells, or what of it is kept under other shared parts (N, D).
+
+        What all wells of the plate (or run) have in common is kept whole, of the rest what `kept_share` says.
+        """
+        left = np.asarray(self.material.features[rows]) - self.features(self.source_code(rows), self.specific(rows))[0]
+        if target is None:
+            return left
+        of_place = self._of_places[0][self._of_places[1][rows]]
+        return of_place + kept_share(self.source_code(rows), target) * (left - of_place)
+
+    @cached_property
+    def _of_places(self) -> tuple[Floats, NDArray[np.int64]]:
+        """Mean of what is unexplained of each plate's (or run's) wells with a learned treatment; each well's plate."""
+        material = self.material
+        wells = material.wells
+        column = next((name for name in (PLATE, RUN) if name in wells and wells[name].notna().all()), None)
+        place = pd.factorize(wells[column])[0] if column else np.zeros(len(wells), np.int64)
+        learned = np.isin(material.treatment, material.treatment[(wells[USE] != "").to_numpy()])
+        means = np.zeros((int(place.max()) + 1, len(self.facts.features)), np.float32)
+        for number in range(len(means)):
+            rows = np.flatnonzero((place == number) & learned)
+            if len(rows):
+                means[number] = self.unexplained(rows).mean(0)
+        return means, place
 
     def pictures(self, rows: NDArray[np.int64], shared: Floats, *, guidance: float | None = None,
                  specific: Floats | None = None) -> Floats:

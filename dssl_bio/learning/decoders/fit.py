@@ -28,7 +28,7 @@ from dssl_bio.learning.decoders.decoder import (
 )
 from dssl_bio.learning.decoders.flow import flow_loss
 from dssl_bio.learning.decoders.material import Material, as_floats, material_of, picture_features
-from dssl_bio.learning.decoders.prior import TEMPERATURES, kept_share, weights
+from dssl_bio.learning.decoders.prior import TEMPERATURES, weights
 from dssl_bio.learning.decoders.profile import ProfileDecoder, profile_loss, widening_of
 from dssl_bio.learning.precision import bf16_helps
 from dssl_bio.learning.run import Run
@@ -247,9 +247,7 @@ def chosen_guidance(decoder: Decoder, seed: int, report: Callable[[str], None]) 
     rows, others = (rng.choice(material.rows("train"), min(N_GUIDED, len(material.rows("train"))), replace=False)
                     for _ in range(2))
     shared, specific = decoder.source_code(others), decoder.specific(rows)
-    source = decoder.source_code(rows)
-    left = np.asarray(material.features[rows]) - decoder.features(source, specific)[0]
-    wanted = decoder.features(shared, specific)[0] + kept_share(source, shared) * left
+    wanted = decoder.features(shared, specific)[0] + decoder.unexplained(rows, shared)
     target, errors = profile.standardised(torch.from_numpy(wanted)), []
     for guidance in GUIDANCES:
         drawn = decoder.pictures(rows, shared, guidance=guidance)

@@ -11,6 +11,7 @@ from dssl_bio.errors import ImageError
 from dssl_bio.imaging import illumination
 from dssl_bio.imaging.illumination import Illumination
 from dssl_bio.imaging.intensity import usual_sites
+from dssl_bio.screens.image_source import inside
 from dssl_bio.screens.plate_work import Pixels, PlateImages, Warnings, in_order
 from dssl_bio.screens.sources.load_data import place_of
 from dssl_bio.vocabulary import PLATE
@@ -61,8 +62,11 @@ def illumination_files(work: PlateImages) -> list[Path]:
     """The `.npy` file of each channel; all rows of a plate must name the same."""
     source, files = work.source, work.source.illumination.files
     if files is not None:
-        return [work.root / files.replace("{plate}", work.plate).replace("{channel}", channel)
-                for channel in source.order]
+        names = [files.replace("{plate}", work.plate).replace("{channel}", channel) for channel in source.order]
+        try:
+            return [work.root / inside(name) for name in names]
+        except ValueError as problem:  # a plate's name comes from a table
+            raise ImageError(f"illumination of plate {work.plate}: {problem}") from problem
     found = []
     for channel in source.order:
         column = source.illumination.columns[channel]

@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from scipy.ndimage import gaussian_filter
 
-from dssl_bio.errors import ManifestError, ScreenError
+from dssl_bio.errors import ImageError, ManifestError, ScreenError
 from dssl_bio.imaging import illumination
 from dssl_bio.learning.config import ImageConfig
 from dssl_bio.learning.phenotypes import ImagePhenotypes
@@ -194,6 +194,14 @@ def test_given_illumination_is_used_and_a_wrong_size_costs_its_plate_only(copy):
     np.testing.assert_array_equal(none.images.sites[0][0], tifffile.imread(folder / "images" / row["dna"]))
     with pytest.raises(ManifestError, match='method "given" needs files'):
         made(folder, manifest=MANIFEST + 'illumination = "given"\n')
+
+
+def test_a_plates_name_does_not_lead_out_of_the_folder_of_illumination_files(copy):
+    folder, table = copy
+    np.save(folder.parent / "secret_DNA.npy", light())
+    given = MANIFEST + '[images.illumination]\nmethod = "given"\nfiles = "{plate}_{channel}.npy"\n'
+    with pytest.raises(ImageError, match="none of 64 sites.*leaves its folder"):
+        made(folder, table.assign(plate="../secret", site=range(64)), manifest=given)
 
 
 def test_declared_bits_refuse_what_is_brighter(copy):

@@ -29,15 +29,15 @@ READY = "() => document.querySelector('[data-testid=stApp]')?.getAttribute('data
 
 
 README = {"molecule": "molecule_to_phenotypes", "phenotype": "phenotype_to_molecules", "explore": "explore"}
-README_SIZE, README_WIDTH, README_COLOURS = (1400, 1150), 1000, 96
+README_HEIGHT, README_WIDTH, README_COLOURS = 1_700, 1_000, 256
 
 
 def small(picture: Path, out: Path) -> None:
     """The top of a page in few colours, for a README."""
     with Image.open(picture) as whole:
-        top = whole.convert("RGB").crop((0, 0, whole.width, min(whole.height, README_SIZE[1])))
-        top.thumbnail((README_WIDTH, README_WIDTH))
-        top.quantize(README_COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(out, optimize=True)
+        top = whole.convert("RGB").crop((0, 0, whole.width, min(whole.height, README_HEIGHT)))
+        top = top.resize((README_WIDTH, round(top.height * README_WIDTH / top.width)), Image.Resampling.LANCZOS)
+        top.quantize(README_COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out, optimize=True)
 
 
 def addresses(bundle: Path, molecule: str | None) -> dict[str, str]:

@@ -30,6 +30,7 @@ def quality(
     with progress_bar("drawing plates", quiet) as progress:
         counts = write_quality(Screen.open(screen), out, plates=plate, progress=progress)
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in counts["flags"].items())
-    report(f"{counts['sites']:,} sites on {counts['plates']:,} plates, {counts['flagged_sites']:,} flagged"
+    plates = "plate" if counts["plates"] == 1 else "plates"
+    report(f"{counts['sites']:,} sites on {counts['plates']:,} {plates}, {counts['flagged_sites']:,} flagged"
            + (f" ({kinds})" if kinds else "") + f", {counts['warnings']:,} warnings")
     report(f"report written to {out}; open {out / PAGE}")

@@ -76,10 +76,12 @@ def write_quality(screen: Screen, folder: Path, *, plates: Sequence[str] = (),
         progress(number + 1, len(shown))
     more = f" Maps of {len(shown)} of {len(summary)} plates; name others with --plate." if len(shown) < len(
         summary) else ""
-    page = render_page(f"Image quality of {screen.name}", f"{counts['sites']:,} sites on {len(summary):,} plates, "
-                       f"{counts['flagged_sites']:,} flagged.{more}", screen.simulated, sections, EXPLANATIONS,
-                       [("screen", f"{screen.name} ({screen.id})"), ("illumination", screen.record["images"][
-                           "illumination"]), ("made", screen.record["made_by"]["created"])])
+    record = screen.record
+    subtitle = (f"{counts['sites']:,} sites on {len(summary):,} {'plate' if len(summary) == 1 else 'plates'}, "
+                f"{counts['flagged_sites']:,} flagged.{more}")
+    page = render_page(f"Image quality of {screen.name}", subtitle, screen.simulated, sections, EXPLANATIONS,
+                       [("screen", f"{screen.name} ({screen.id})"), ("illumination", record["images"]["illumination"]),
+                        ("made", record["made_by"]["created"])])
     folder.mkdir(parents=True, exist_ok=True)
     with written_whole(folder / PAGE) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -99,16 +101,19 @@ def _summary(images: Images, described: pd.DataFrame, warnings: pd.DataFrame) ->
             images.table[PLATE]).sum()
     worst = described.groupby(PLATE)[["unevenness", "unevenness_uncertainty", "position_effect"]].max()
     table = table.join(worst)
+    table["corrected"] = described.groupby(PLATE)["illumination"].first() != "none"
     table["warnings"] = warnings.groupby("plate").size().reindex(table.index).fillna(0).astype(int)
     return table.reset_index()
 
 
 def _overview(counts: dict[str, Any], summary: pd.DataFrame, described: pd.DataFrame) -> Section:
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in counts["flags"].items()) or "none"
-    text = (f"Flags: {kinds}. {counts['wells_without_unflagged_site']:,} wells have no other site and are not trained "
-            "on. Unevenness and position effect are those of the worst channel.")
+    lost = counts["wells_without_unflagged_site"]
+    text = (f"Flags: {kinds}. " + (f"{lost:,} wells have no other site and are not trained on. " if lost else "")
+            + "Unevenness and position effect are those of the worst channel.")
     rows = [Row([Cell(str(row[PLATE])), *(Cell(f"{row[name]:,}") for name in ("sites", "flagged", *FLAGS)),
-                 Cell(_percent(row["unevenness"]), f"± {_percent(row['unevenness_uncertainty'])}"),
+                 Cell(_percent(row["unevenness"]), f"± {_percent(row['unevenness_uncertainty'])}")
+                 if row["corrected"] else Cell("not corrected"),
                  Cell(_percent(row["position_effect"])), Cell(f"{row['warnings']:,}")])
             for row in summary.head(MOST_ROWS).to_dict("records")]
     table = Table(["plate", "sites", "flagged", *FLAGS, "uneven light", "position effect", "warnings"], rows)

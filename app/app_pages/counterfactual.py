@@ -142,10 +142,12 @@ def changes(decoder: "Decoder", found: "Counterfactual") -> None:
 
 def around(found: "Counterfactual") -> None:
     """What is near the prediction, and what it is made of."""
+    from dssl_bio.retrieval.counterfactual_report import friendly
+
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Nearest measured phenotypes**")
-        st.dataframe(found.nearest, hide_index=True, height="content", alt="Nearest measured phenotypes",
+        st.dataframe(friendly(found.nearest), hide_index=True, height="content", alt="Nearest measured phenotypes",
                      column_config={"cosine": st.column_config.NumberColumn(format="%.3f", help=words.COSINE)})
         percentile = found.nearest.attrs["percentile"]
         st.caption(f"{percentile:.0f} % of the screen's phenotypes have their own nearest neighbour further away"

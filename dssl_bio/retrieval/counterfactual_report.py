@@ -122,12 +122,13 @@ def _page(bundle: "Bundle", decoder: "Decoder", found: "Counterfactual", molecul
         pictures=told, key=[(name, "rgb({},{},{})".format(*colour_of(name, channels))) for name in channels],
         rows=[_bar(row) for row in changes.head(SHOWN).to_dict("records")], n_sure=int(changes["sure"].sum()),
         n_features=len(changes), percentile=found.nearest.attrs["percentile"],
-        nearest=_friendly(found.nearest).to_html(index=False, border=0, float_format="%.3f", na_rep=""),
+        nearest=friendly(found.nearest).to_html(index=False, border=0, float_format="%.3f", na_rep=""),
         behind=found.behind.to_html(index=False, border=0, float_format="%.3g", na_rep="") if len(found.behind) else "",
         command=command, version=__version__, model=bundle.run.id, created=datetime.now(UTC).isoformat("T", "seconds"))
 
 
-def _friendly(table: pd.DataFrame) -> pd.DataFrame:
+def friendly(table: pd.DataFrame) -> pd.DataFrame:
+    """Nearest phenotypes under headings that a person reads."""
     return table.rename(columns={ENTRY_KEY: "entry", COMPOUND: "compound", DOSE_UM: "dose (µM)", MOA: "mechanism"})
 
 

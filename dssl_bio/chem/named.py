@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 from rdkit import Chem
-from rdkit.Chem import QED, Crippen, Fragments, GraphDescriptors, rdMolDescriptors
+from rdkit.Chem import QED, Fragments, GraphDescriptors, rdMolDescriptors
 
 from dssl_bio.chem.fingerprints import DESCRIPTORS
 from dssl_bio.chem.standardize import Molecule
 
 MORE_DESCRIPTORS: dict[str, Callable[[Chem.Mol], float]] = {
     "drug-likeness (QED)": QED.qed,
-    "molar refractivity": Crippen.MolMR,
+    "molar refractivity": lambda mol: rdMolDescriptors.CalcCrippenDescriptors(mol)[1],
     "heavy atoms": lambda mol: mol.GetNumHeavyAtoms(),
     "heteroatoms": rdMolDescriptors.CalcNumHeteroatoms,
     "complexity (Bertz)": GraphDescriptors.BertzCT,

@@ -177,7 +177,7 @@ def randomised(run: Run, seed: int = 0) -> DisentangledModel:
     torch.manual_seed(seed)
     for module in model.modules():
         if module is not model and hasattr(module, "reset_parameters"):
-            module.reset_parameters()
+            module.reset_parameters()  # type: ignore[operator]
     return model.eval()
 
 

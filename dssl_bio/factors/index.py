@@ -113,7 +113,7 @@ def read_factors(bundle: Path) -> Factors:
     """
     folder = bundle / FOLDER
     if not (folder / MATRIX).is_file():
-        raise BundleError(f"{bundle} holds no factors: it was made by an earlier version, or without them. "
+        raise BundleError("this bundle holds no factors: it was made by an earlier version, or without them. "
                           "Make it again with `dssl-bio index`, or compute them from its screen with "
                           "`dssl-bio factors BUNDLE --screen SCREEN --out DIR`")
     matrix = pd.read_parquet(folder / MATRIX)

@@ -114,8 +114,9 @@ def _read(name: str, x: Floats, known: Known, kept: NDArray[np.bool_], factors: 
             # known; to choose among all of them anew would take twenty times as long.
             tried = [_scores(kind, shuffled, ridge.predicted(shuffled, one, intercept=kind == NUMBER))
                      for one in (penalties, np.full_like(penalties, PENALTIES[-1]))]
-            draws[draw] = np.maximum(*([np.nanmean(scores[a:b]) for a, b in
-                                        zip(widths[:-1], widths[1:], strict=True)] for scores in tried))
+            means = [[np.nanmean(scores[a:b]) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+                     for scores in tried]
+            draws[draw] = np.maximum(means[0], means[1])
         scores = _scores(kind, y, predicted)
         fresh = _scores(kind, y[held_out], predicted[held_out]) if held_out.sum() >= MIN_ROWS else None
         for number, (one, a, b) in enumerate(zip(own, widths[:-1], widths[1:], strict=True)):
@@ -184,8 +185,8 @@ def disentanglement(matrix: pd.DataFrame, least: float = 0.1) -> pd.DataFrame:
         least: factors of which the raw data of that side know less than this above chance are left out.
 
     Returns:
-        factor, rows, family, belongs, metric, side, right, wrong (representations), score_right, score_wrong, above_right,
-        above_wrong, above_raw, share_of_raw, leak (above_wrong / above_right), verdict.
+        factor, rows, family, belongs, metric, side, right, wrong (representations), score_right, score_wrong,
+        above_right, above_wrong, above_raw, share_of_raw, leak (above_wrong / above_right), verdict.
     """
     rows = []
     asked = matrix if "rows" in matrix else matrix.assign(rows="")

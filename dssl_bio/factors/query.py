@@ -1,6 +1,7 @@
 """The factors of one molecule or one phenotype: positions on named axes, neighbours by both parts, attribution."""
 
 import difflib
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from dssl_bio.screens.entries import ENTRY_KEY
 from dssl_bio.vocabulary import COMPOUND, DOSE_UM, MOA, MOLECULE_ID, PERT_TYPE, PLATE, ROW_KEY, WELL, well_name
 
 NEIGHBOURS, OFFERED, KEPT = 6, 5, 256
+COLLAPSED = 0.99
 SHARE_TEXT = ("An estimate: how sharply each part picks this one out among all others of the bundle, in nats "
               "(ln N minus the entropy of a softmax of cosines at the temperature of training); the share is that of "
               "the shared part in the sum of both.")
@@ -95,9 +97,11 @@ class Asker:
         except BundleError as error:
             self.note = str(error)
         self._kept: OrderedDict[tuple[str, ...], OneFactors] = OrderedDict()
+        self._lock = threading.Lock()
         path = bundle.folder / WELLS
         self.wells = pd.read_parquet(path) if path.is_file() else None
         self._usual: tuple[Usual, NDArray[np.float32]] | None = None
+        self._collapsed = {"molecule": _collapse(bundle.molecule_vectors), "phenotype": _collapse(bundle.vectors)}
 
     def molecule(self, molecule: Molecule, dose_um: float | None = None) -> OneFactors:
         """Factors of a molecule, of the bundle or not.
@@ -147,19 +151,30 @@ class Asker:
         raise QueryError(f"no well or entry is called {wanted[:60]!r}; the nearest names are {', '.join(near)}")
 
     def _once(self, key: tuple[str, ...], make: Callable[[], OneFactors]) -> OneFactors:
-        if key not in self._kept:
-            self._kept[key] = make()
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = make()  # outside of the lock: sessions that ask other things do not wait for it
+        with self._lock:
+            self._kept[key] = made
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]
+        return made
+
+    def _notes(self, side: str) -> list[str]:
+        """What there is to say beforehand: no factors are kept, or the specific part tells nothing."""
+        length = self._collapsed[side]
+        told = (f"The {side}s' specific vectors hardly differ (resultant length {length:.3f}): step 2 has collapsed, "
+                "and neighbours and weights of the specific part mean little.")
+        return [note for note in (self.note, told if length >= COLLAPSED else "") if note]
 
     def _molecule(self, molecule: Molecule, dose_um: float | None) -> OneFactors:
         bundle = self.bundle
         vectors = bundle.run.embed_molecules([molecule], dose_um)
         known = bundle.molecules[bundle.molecules[MOLECULE_ID] == molecule.id]
         table = cosines_with_library(bundle, vectors, molecule.id)
-        notes = [self.note] if self.note else []
+        notes = self._notes("molecule")
         weights = None
         try:
             weights = atom_weights(bundle.run, molecule, dose_um)
@@ -177,7 +192,7 @@ class Asker:
                           self._share(vectors, bundle.molecule_vectors, others), weights, ("atoms",), notes, molecule)
 
     def _phenotype(self, kind: str, number: int) -> OneFactors:
-        bundle, notes = self.bundle, [self.note] if self.note else []
+        bundle, notes = self.bundle, self._notes("phenotype")
         entry, facts, title, vectors = number, [], "", None
         if kind == "well":
             assert self.wells is not None
@@ -268,6 +283,11 @@ class Asker:
             entropy = -float((p[p > 0] * np.log(p[p > 0])).sum())
             found.append(max(0.0, float(np.log(len(p))) - entropy))
         return Share(found[0], found[1], float(np.log(others.sum() + 1)))
+
+
+def _collapse(vectors: SharedSpecific) -> float:
+    """Resultant length of the specific vectors: 1 when all are one; 0 where there are none."""
+    return float(np.linalg.norm(vectors.specific.mean(0))) if len(vectors) and vectors.specific.size else 0.0
 
 
 def _spelled(name: Any) -> str:

@@ -32,10 +32,10 @@ def fit_residuals(model: DisentangledModel, pairs: Pairs, batch_size: int, seed:
             moved = batch.to(device)
             for modality, views in ((MOLECULE, moved.molecules), (PHENOTYPE, moved.phenotypes)):
                 for view in views:
-                    features[modality].append(model.shared_encoders[modality].trunk(view).float())  # type: ignore[operator, union-attr]
+                    features[modality].append(model.shared_encoders[modality].trunk(view).float())  # type: ignore[operator]
                     codes[modality].append(model.shared(modality, view))
         for modality, (shared, specific) in enumerate(zip(model.shared_encoders, model.specific_encoders, strict=True)):
             if not isinstance(specific, Encoder) or not specific.residual:
                 raise ValueError("the specific encoder was not built to read a residual")
-            specific.trunk.load_state_dict(shared.trunk.state_dict())  # type: ignore[operator, union-attr]
+            specific.trunk.load_state_dict(shared.trunk.state_dict())  # type: ignore[union-attr]
             specific.fit_residual(torch.cat(features[modality]), torch.cat(codes[modality]))

@@ -57,7 +57,7 @@ def test_a_molecule_has_positions_neighbours_and_atoms(asker):
         assert table[column].is_monotonic_decreasing
         assert standardize(AMIDE).id not in set(table["molecule_id"])
     assert one.weights.shared.shape == one.weights.specific.shape == (11,)
-    assert 0 <= one.share.share <= 1 and not one.notes
+    assert 0 <= one.share.share <= 1 and not any("weights" in note for note in one.notes)
 
 
 def test_an_answer_is_kept(asker):
@@ -156,3 +156,10 @@ def test_pages_escape_what_others_typed(asker, bundle, tmp_path):
     assert {path.name for path in (tmp_path / "report").iterdir()} >= {"factors.html", "matrix.parquet", "matrix.csv",
                                                                        "summary.csv", "trade_off.csv"}
     shutil.rmtree(tmp_path / "report")
+
+
+def test_a_collapsed_specific_part_is_said_to_mean_little(bundle):
+    constant = np.zeros_like(bundle.molecule_vectors.specific)
+    constant[:, 0] = 1
+    collapsed = replace(bundle, molecule_vectors=replace(bundle.molecule_vectors, specific=constant))
+    assert "step 2 has collapsed" in " ".join(Asker(collapsed).molecule(standardize(AMIDE)).notes)

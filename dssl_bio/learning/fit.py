@@ -88,7 +88,7 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
             continue
         watched = None if options.keep == "last" else material.validation
         if step == 2 and config.specific_input == "residual":
-            fit_residuals(model, material.pairs, options.batch_size, config.seed)
+            fit_residuals(model, material.pairs, options.batch_size, config.seed, config.specific_ridge)
         metrics[f"step_{step}"] = train_step(model, step, material.pairs, watched, options, work, config.seed, report,
                                              bf16, resumable, progress)
         if step == 1 and watched is None and material.validation is not None:

@@ -8,7 +8,7 @@ from dssl_bio.learning.encoders.encoder import Encoder
 from dssl_bio.learning.model import MOLECULE, PHENOTYPE
 
 
-def fit_residuals(model: DisentangledModel, pairs: Pairs, batch_size: int, seed: int) -> None:
+def fit_residuals(model: DisentangledModel, pairs: Pairs, batch_size: int, seed: int, ridge: float = 0.01) -> None:
     """Gives specific encoders the shared encoders' trunks, and fits what their shared codes explain of the features.
 
     The rows are one epoch of training minibatches as step 2 sees them, in evaluation mode; the same at every call, so
@@ -19,6 +19,7 @@ def fit_residuals(model: DisentangledModel, pairs: Pairs, batch_size: int, seed:
         pairs: training wells.
         batch_size: of step 2.
         seed: of the minibatches.
+        ridge: see `Encoder.fit_residual`.
 
     Raises:
         ValueError: a specific encoder has no residual to fit.
@@ -38,4 +39,4 @@ def fit_residuals(model: DisentangledModel, pairs: Pairs, batch_size: int, seed:
             if not isinstance(specific, Encoder) or not specific.residual:
                 raise ValueError("the specific encoder was not built to read a residual")
             specific.trunk.load_state_dict(shared.trunk.state_dict())  # type: ignore[union-attr]
-            specific.fit_residual(torch.cat(features[modality]), torch.cat(codes[modality]))
+            specific.fit_residual(torch.cat(features[modality]), torch.cat(codes[modality]), ridge)

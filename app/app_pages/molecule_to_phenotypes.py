@@ -52,7 +52,7 @@ def molecule_card(found: Answer) -> None:
                 + cards.links(molecule.inchikey))
 
 
-def summary(path: str, found: Answer) -> DeltaGenerator:
+def summary(path: str, found: Answer, table: pd.DataFrame) -> DeltaGenerator:
     """What the search found as a whole; gives the place where how far to trust it is told once that is known."""
     from dssl_bio.retrieval.ranks import own_rank
 
@@ -72,7 +72,6 @@ def summary(path: str, found: Answer) -> DeltaGenerator:
         place = st.empty()
         place.markdown("Comparing it with the training molecules ...")
         st.markdown(words.plain(words.null_sentence(bundle.null)))
-        table = mechanisms(path, found)
         if len(table):
             st.html(cards.table("Mechanisms among the hits", MECHANISMS, [
                 (row.mechanism, f"{row.hits}", f"{row.in_gallery:,}", f"{row.expected:.2f}", words.number(row.p))
@@ -85,9 +84,9 @@ def summary(path: str, found: Answer) -> DeltaGenerator:
     return place
 
 
-def listing(path: str, found: Answer, display: pictures.Display | None) -> None:
+def listing(path: str, found: Answer, table: pd.DataFrame, display: pictures.Display | None) -> None:
     """The hits in their order, or gathered by mechanism with how far each is enriched."""
-    table, own = mechanisms(path, found), set(found.identified.entries.tolist())
+    own = set(found.identified.entries.tolist())
     grouped = len(table) > 0 and st.segmented_control(
         "Order", ["rank", "mechanism"], default="rank", required=True, key="order",
         format_func=lambda name: {"rank": "Best first", "mechanism": "By mechanism"}[name]) == "mechanism"
@@ -130,17 +129,18 @@ def page() -> None:
     with query.sentences(), waiting(path):
         found = answer(path, text, query.dose_um(bundle), query.top_k())
     remember(found.identified.molecule.smiles)
+    table = mechanisms(path, found)
     left, right = st.columns([1, 1.7], gap="medium")
     with left:
         molecule_card(found)
     with right:
-        trusted = summary(path, found)
+        trusted = summary(path, found, table)
     listed, beside = st.columns([2, 1], gap="large")
     with listed:
         st.header("Phenotypes, best first", anchor=False)
         every = pictures.stored(path)
         display = pictures.display_settings(bundle, every.shape[3]) if every is not None else None
-        listing(path, found, display)
+        listing(path, found, table, display)
     with beside:
         alike.neighbours(path, found)
     molecule = found.identified.molecule

@@ -113,18 +113,20 @@ def positions_figure(positions: pd.DataFrame) -> go.Figure:
     """Percentiles on named axes: 50 is the middle of the training set."""
     names = [shortened(name, LONGEST_BESIDE) for name in positions["axis"]]
     places = list(range(len(names)))
-    figure = go.Figure()
     stems = [value for percentile in positions["percentile"] for value in (50, percentile, None)]  # one trace for all
-    figure.add_scatter(x=stems, y=[value for place in places for value in (place, place, None)], mode="lines",
-                       line={"color": GREY, "width": 3}, hoverinfo="skip", showlegend=False)
-    figure.add_scatter(x=positions["percentile"], y=places, mode="markers", showlegend=False,
-                       marker={"size": 11, "color": ORANGE, "line": {"width": 1, "color": "#333"}},
-                       customdata=np.stack([positions["metric"], positions["score"].map("{:.2f}".format)], axis=1),
-                       hovertemplate="%{x:.0f}th percentile<br>axis: %{customdata[0]} %{customdata[1]}<extra></extra>")
-    figure.add_vline(50, line={"color": GREY, "dash": "dash", "width": 1})
-    figure.update_yaxes(autorange="reversed", tickmode="array", tickvals=places, ticktext=names, showgrid=False,
-                        automargin=True)
-    figure.update_xaxes(title="percentile", range=[-2, 102], side="bottom")
+    told = np.stack([positions["metric"], positions["score"].map("{:.2f}".format)], axis=1)
+    data = [{"type": "scatter", "x": stems, "y": [value for place in places for value in (place, place, None)],
+             "mode": "lines", "line": {"color": GREY, "width": 3}, "hoverinfo": "skip", "showlegend": False},
+            {"type": "scatter", "x": positions["percentile"].tolist(), "y": places, "mode": "markers",
+             "showlegend": False, "marker": {"size": 11, "color": ORANGE, "line": {"width": 1, "color": "#333"}},
+             "customdata": told.tolist(),
+             "hovertemplate": "%{x:.0f}th percentile<br>axis: %{customdata[0]} %{customdata[1]}<extra></extra>"}]
+    middle = {"type": "line", "x0": 50, "x1": 50, "y0": 0, "y1": 1, "yref": "y domain",
+              "line": {"color": GREY, "dash": "dash", "width": 1}}
+    layout = {"shapes": [middle], "xaxis": {"title": {"text": "percentile"}, "range": [-2, 102], "side": "bottom"},
+              "yaxis": {"autorange": "reversed", "tickmode": "array", "tickvals": places, "ticktext": names,
+                        "showgrid": False, "automargin": True}}
+    figure = go.Figure({"data": data, "layout": layout}, _validate=False)  # drawn for every question
     return _plain(figure, 90 + 24 * len(names))
 
 

@@ -45,7 +45,8 @@ async def session(port: int, molecules: list[str], until: float, seed: int,
     pages: list[float] = []
     complete: list[float] = []
     errors = 0
-    limits = httpx.Limits(max_connections=AT_ONCE)
+    # A connection is given up before the server does, after 5 s: a browser would only ask again
+    limits = httpx.Limits(max_connections=AT_ONCE, keepalive_expiry=2)
     async with (websockets.connect(f"ws://127.0.0.1:{port}/_stcore/stream", max_size=None,
                                    subprotocols=["streamlit"]) as channel,
                 httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/", limits=limits, timeout=60) as browser):

@@ -147,7 +147,7 @@ def _against_truth(truth: Path, opened: Bundle, decoder: Decoder, learned: metho
     facts["coverage"] = float(((target >= low) & (target <= high))[changed].mean())
     _tables("features", squares, methods.OURS, pairs, changed, names, channels, seed, tables)
     if decoder.velocity is not None:
-        drawn = decoder.pictures(pairs.rows, codes)
+        drawn = decoder.pictures(pairs.rows, codes, features=mean + left)
         own = methods.standardised(decoder, picture_features(drawn, channels)[0])
         of_pictures = {methods.OURS_PICTURES: np.square(own - target),
                        **{name: values for name, values in squares.items() if name != methods.OURS}}

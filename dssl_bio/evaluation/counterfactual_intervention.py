@@ -143,12 +143,12 @@ def _decoded(decoder: Decoder, rows: NDArray[np.int64], partner: NDArray[np.int6
     shared, specific = decoder.source_code(rows), decoder.specific(rows)
     parts = {"neither": (shared, specific), "shared": (decoder.source_code(partner), specific),
              "specific": (shared, decoder.specific(partner))}
+    found = {name: decoder.features(s, p)[0] + decoder.unexplained(rows, s) for name, (s, p) in parts.items()}
     if pictures and decoder.velocity is not None:
-        return {name: standardised(decoder, picture_features(decoder.pictures(rows, s, specific=p),
-                                                             decoder.facts.channels)[0])
-                for name, (s, p) in parts.items()}
-    return {name: standardised(decoder, decoder.features(s, p)[0] + decoder.unexplained(rows, s))
-            for name, (s, p) in parts.items()}
+        for name, (s, p) in parts.items():
+            drawn = decoder.pictures(rows, s, specific=p, features=found[name])
+            found[name] = picture_features(drawn, decoder.facts.channels)[0]
+    return {name: standardised(decoder, values) for name, values in found.items()}
 
 
 def _fitted(features: Floats, values: "pd.Series[object]", numeric: bool) -> Any:

@@ -211,7 +211,7 @@ def _versions(decoder: "Decoder", row: int, vector: Floats | None, wanted: list[
     shared = np.concatenate(codes)
     shown: Sequence[Floats | None] = [None] * len(wanted)
     if pictures and decoder.velocity is not None:
-        shown = list(decoder.pictures(np.repeat(rows, len(wanted)), shared))
+        shown = list(decoder.pictures(np.repeat(rows, len(wanted)), shared, features=np.concatenate(means)))
     return [Version(name, code, mean[0], (mean - half)[0], (mean + half)[0], picture) for
             (name, _, _), code, mean, half, picture in zip(wanted, shared, means, halves, shown, strict=True)]
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from dssl_bio.artefact import read_record, verify, write_json
 from dssl_bio.config import checked
 from dssl_bio.errors import BundleError
+from dssl_bio.imaging.tones import quantile_names, with_quantiles
 from dssl_bio.learning.decoders.config import DecoderConfig
 from dssl_bio.learning.decoders.flow import Velocity, as_pixels, centred, followed
 from dssl_bio.learning.decoders.material import CONTROL, TREATMENT, USE, Material, as_floats
@@ -209,7 +210,7 @@ class Decoder:
         return means, place
 
     def pictures(self, rows: NDArray[np.int64], shared: Floats, *, guidance: float | None = None,
-                 specific: Floats | None = None) -> Floats:
+                 specific: Floats | None = None, features: Floats | None = None) -> Floats:
         """The wells' own cells under other shared parts: pictures (N, C, px, px), scaled pixels.
 
         The noise that stands for a well's cells is found backwards under what the well got; forwards from there under
@@ -220,6 +221,8 @@ class Decoder:
             shared: (N, D) of the wanted treatments.
             guidance: see ImageDecoderConfig; the chosen one by default.
             specific: (N, E) in place of the wells' own, on the way forwards.
+            features: (N, F) predicted for the pictures; their quantiles give each channel's tones, which the flow
+                renders less surely than shapes.
 
         Raises:
             BundleError: the decoder makes no pictures.
@@ -232,7 +235,12 @@ class Decoder:
             parts = [torch.from_numpy(np.array(part[start:start + CHUNK]))
                      for part in (pictures, source, own, shared, given)]
             drawn.append(self._edited(parts, weight))
-        return np.concatenate(drawn)
+        result = np.concatenate(drawn)
+        if features is None:
+            return result
+        place = {name: number for number, name in enumerate(self.facts.features)}
+        at = np.array([[place[name] for name in names] for names in quantile_names(self.facts.channels)])
+        return np.stack([with_quantiles(picture, one[at]) for picture, one in zip(result, features, strict=True)])
 
     def own_pictures(self, rows: NDArray[np.int64]) -> Floats:
         """The wells as they are, (N, C, px, px) scaled pixels.

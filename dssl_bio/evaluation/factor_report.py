@@ -136,7 +136,8 @@ def factor_page(first: str, named: Mapping[str, Factors], bundle: Bundle, points
 
 
 def _summary_table(summary: pd.DataFrame) -> Table:
-    rows = [Row([Cell(str(one["factor"]), str(one["rows"])), Cell(str(one["belongs"])), Cell(f"{one['score_right']:.2f}", one["right"]),
+    rows = [Row([Cell(str(one["factor"]), str(one["rows"])), Cell(str(one["belongs"])),
+                 Cell(f"{one['score_right']:.2f}", one["right"]),
                  Cell(f"{one['score_wrong']:.2f}", one["wrong"]), Cell(_number(one["share_of_raw"])),
                  Cell(_number(one["leak"])), Cell(str(one["verdict"]))])
             for _, one in summary.sort_values("above_right", ascending=False).iterrows()]

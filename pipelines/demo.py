@@ -12,7 +12,7 @@ import typer
 from .common import QUIET, SEED, command, progress_bar, reporter
 from .serve import serve_bundles
 
-TRAINING = ("gine.hidden=64", "gine.layers=3", "image.width=16", "step_1.epochs=20", "step_2.epochs=8",
+TRAINING = ("gine.hidden=64", "gine.layers=3", "image.width=16", "step_1.epochs=20", "step_2.epochs=14",
             "step_2.learning_rate=3e-3")
 """Less than the defaults, so that a laptop walks the road in minutes; everything else is as for any screen."""
 ASKED = 3

@@ -20,8 +20,9 @@ PROFILE_RECIPES: dict[str, dict[str, Any]] = {
 }
 """What goes with each encoder on profiles, in the order of preference: the first was best on the screens of a few
 hundred molecules that it was developed on, and costs seconds."""
-IMAGE_RECIPES: dict[str, dict[str, Any]] = {"hybrid": {}}
-"""One for images: training the CNN once more for each candidate would cost more than the choice can bring."""
+IMAGE_RECIPES: dict[str, dict[str, Any]] = {"hybrid": {"specific_input": "residual", "specific_ridge": 1.0}}
+"""One for images: training the CNN once more for each candidate would cost more than the choice can bring. Specific
+encoders with a trunk of their own collapsed on the simulated screen; of the residual they read plate and focus."""
 
 TRIAL_SHARE = 0.3
 """Of the training molecules, whole groups, that a trial asks and does not train on."""

@@ -60,6 +60,7 @@ def test_images_have_one_recipe_and_no_trial():
     lines = []
     config, trials = choose(TrainConfig(), "images", lambda one: pytest.fail("no trial"), lines.append)
     assert config.molecule_encoder == "hybrid" and not trials and "without trial" in lines[0]
+    assert (config.specific_input, config.specific_ridge) == ("residual", 1.0)
 
 
 def test_the_trial_looks_at_no_held_out_molecule(tmp_path, amides_screen, monkeypatch):

@@ -59,12 +59,16 @@ def retrieve(
         write = stack.enter_context(rows_to(out)) if out is not None else None
         pool = stack.enter_context(Standardizer(1 if few else workers))  # starts while the bundle is read
         # The library that searches loads here: what was wrong with the question has been said by now.
+        from threadpoolctl import threadpool_limits
+
         from dssl_bio.retrieval.applicability import read_expected, trust_lines
         from dssl_bio.retrieval.batch import ERROR
         from dssl_bio.retrieval.batch import retrieve as tables
         from dssl_bio.retrieval.bundle import Bundle
         from dssl_bio.retrieval.search import Searcher
 
+        if not few:  # every core has its worker; threads of ours would only wait for them
+            stack.enter_context(threadpool_limits(1))
         opened = Bundle.open(bundle)
         searcher = Searcher(opened, dose_um)
         bar = stack.enter_context(progress_bar("molecules", quiet or (few and out is None)))

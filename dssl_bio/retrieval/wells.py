@@ -5,6 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dssl_bio.retrieval.tables import ENTRY
+from dssl_bio.screens.site_tables import N_FLAGGED, N_SITES
 from dssl_bio.vocabulary import (
     BATCH,
     CELL_COUNT,
@@ -26,7 +27,7 @@ from dssl_bio.vocabulary import (
 )
 
 OF_THE_PRODUCT = frozenset({ROW_KEY, MOLECULE_ID, SOURCE, BATCH, PLATE, WELL, SMILES, INCHIKEY, PERT_TYPE, COMPOUND,
-                            DOSE_UM, MOA, CELL_LINE, REPLICATE, RUN, CELL_COUNT, ENTRY})
+                            DOSE_UM, MOA, CELL_LINE, REPLICATE, RUN, CELL_COUNT, ENTRY, N_SITES, N_FLAGGED})
 FEW_CELLS = 0.6
 """Below this share of the plate's controls an entry is called toxic to cells."""
 

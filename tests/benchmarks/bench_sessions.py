@@ -38,13 +38,14 @@ PICTURE = re.compile(r'src="\./(pictures/[^"]+)"')
 AT_ONCE = 6  # as many as a browser asks one server for
 
 
-async def session(port: int, molecules: list[str], until: float, seed: int,
-                  pause_s: float) -> tuple[list[float], list[float], int]:
+async def session(port: int, molecules: list[str], until: float, seed: int, pause_s: float,
+                  wait_s: float = 0.0) -> tuple[list[float], list[float], int]:
     """Latencies (s) of one session's pages without and with their pictures, and how many showed an error."""
     generator, seen = random.Random(seed), set[str]()
     pages: list[float] = []
     complete: list[float] = []
     errors = 0
+    await asyncio.sleep(wait_s)
     # A connection is given up before the server does, after 5 s: a browser would only ask again
     limits = httpx.Limits(max_connections=AT_ONCE, keepalive_expiry=2)
     async with (websockets.connect(f"ws://127.0.0.1:{port}/_stcore/stream", max_size=None,
@@ -76,8 +77,8 @@ async def session(port: int, molecules: list[str], until: float, seed: int,
 
 
 async def together(port: int, molecules: list[str], sessions: int, seconds: float, pause_s: float,
-                   server: psutil.Process) -> dict[str, object]:
-    """All sessions at once, and the server's memory while they run."""
+                   server: psutil.Process, arrive_over_s: float = 0.0) -> dict[str, object]:
+    """All sessions, which begin one after another within a time, and the server's memory while they run."""
     until, memory = time.monotonic() + seconds, []
 
     async def watch() -> None:
@@ -87,7 +88,8 @@ async def together(port: int, molecules: list[str], sessions: int, seconds: floa
 
     before = sum(server.cpu_times()[:2])
     watching = asyncio.create_task(watch())
-    results = await asyncio.gather(*(session(port, molecules, until, number, pause_s) for number in range(sessions)),
+    results = await asyncio.gather(*(session(port, molecules, until, number, pause_s, arrive_over_s * number / sessions)
+                                     for number in range(sessions)),
                                    return_exceptions=True)
     await watching
     broken = [result for result in results if isinstance(result, BaseException)]
@@ -113,6 +115,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--pause-s", type=float, default=5, help="mean time between two pages of a session")
+    parser.add_argument("--arrive-over-s", type=float, default=0, help="time within which the sessions begin")
     asked = parser.parse_args()
     library = pd.read_parquet(asked.bundle / "molecules.parquet")
     with socket.socket() as probe:
@@ -133,7 +136,8 @@ def main() -> None:
         server = psutil.Process(process.pid).children()[0]
         molecules = library["Metadata_SMILES"].sample(min(200, len(library)), random_state=0).tolist()
         asyncio.run(together(port, molecules, 1, 12, 1, server))  # the model is loaded by now
-        measured = asyncio.run(together(port, molecules, asked.sessions, asked.seconds, asked.pause_s, server))
+        measured = asyncio.run(together(port, molecules, asked.sessions, asked.seconds, asked.pause_s, server,
+                                        asked.arrive_over_s))
         print(json.dumps(measured, indent=1))
     finally:
         os.killpg(process.pid, signal.SIGTERM)

@@ -33,6 +33,7 @@ def test_without_counts_or_controls_nothing_is_said():
 
 def test_annotations_are_the_screens_own_columns():
     assert annotations_of(TABLE, 0) == [("Induction", "15"), ("Toxic", "yes, no")]
+    assert annotations_of(TABLE.assign(n_sites=4, n_flagged_sites=0), 0) == annotations_of(TABLE, 0)
     assert "Metadata_SMILES" not in TABLE
 
 

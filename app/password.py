@@ -11,15 +11,11 @@ import binascii
 import hmac
 import os
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
-from typing import Any
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from dssl_bio.app.asgi import Message, Receive, Scope, Send
 
 PASSWORD_VARIABLE = "DSSL_BIO_PASSWORD_FILE"
 COOKIE = "dssl_bio_pass"

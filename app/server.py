@@ -6,23 +6,18 @@
 import logging
 import re
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import streamlit
+from dssl_bio.app.asgi import Receive, Scope, Send, with_headers
 from dssl_bio.app.password import Password, password_of_server
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from streamlit.starlette import App
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
 
@@ -75,12 +70,6 @@ class OwnPages:
             await self.app(scope, receive, send)
             return
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-                message["headers"] = [*message.get("headers", []), *own]
-            await send(message)
-
         answer: Callable[[Scope, Receive, Send], Awaitable[None]] = self.app
         if scope["method"] in ("GET", "HEAD"):
             if scope["path"].rstrip("/") == f"/{START}":
@@ -90,7 +79,7 @@ class OwnPages:
                 answer = HTMLResponse(self.index, headers={"Cache-Control": "no-cache"})
             elif scope["path"].endswith(EDITOR_STYLES):
                 answer = Response("", media_type="text/css")
-        await answer(scope, receive, send_with_headers)
+        await answer(scope, receive, with_headers(send, HEADERS))
 
 
 async def picture(request: Request) -> Response:

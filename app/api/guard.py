@@ -1,21 +1,16 @@
 """What every request meets first: caps on its body and on how many are under way, and how an error is told."""
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from dssl_bio.app.api.engine import NotServed
+from dssl_bio.app.asgi import Message, Receive, Scope, Send, with_headers
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from dssl_bio.errors import DsslBioError
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +39,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-                message["headers"] = [*message.get("headers", []), *own]
-            await send(message)
-
+        send_with_headers = with_headers(send, HEADERS)
         if self.under_way >= self.max_under_way:
             busy = problem(429, f"{self.under_way} requests are under way; try again in a second")
             busy.headers["Retry-After"] = "1"

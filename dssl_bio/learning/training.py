@@ -26,6 +26,7 @@ from dssl_bio.learning.data import PairBatch, PairLoader, Pairs
 from dssl_bio.learning.disentangled import DisentangledModel
 from dssl_bio.learning.information import pair_diagnostics
 from dssl_bio.learning.inputs import MoleculeInputs
+from dssl_bio.learning.optimizer_state import restore, state_of, weights_of
 from dssl_bio.learning.phenotypes import Phenotypes
 from dssl_bio.learning.run import embed_inputs, embed_phenotypes
 
@@ -127,13 +128,7 @@ class Keeper(L.Callback):
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Puts the optimiser back where it was."""
         if (self.folder / "state.json").is_file() and pl_module.first_epoch:
-            state = self.restore(pl_module)  # type: ignore[arg-type]
-            optimizer = trainer.optimizers[0]
-            parameters = optimizer.param_groups[0]["params"]
-            for number, parameter in enumerate(parameters):
-                names = ("step", "exp_avg", "exp_avg_sq")
-                if f"{number}.step" in state:
-                    optimizer.state[parameter] = {name: state[f"{number}.{name}"] for name in names}
+            restore(trainer.optimizers[0], self.restore(pl_module))  # type: ignore[arg-type]
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
                            batch_idx: int) -> None:
@@ -159,7 +154,7 @@ class Keeper(L.Callback):
             line += f" validation MRR {score:.3f}"
         if score > self.best:
             self.best, self.best_epoch = score, epoch
-            self.best_weights = _copied(module.model)
+            self.best_weights = weights_of(module.model)
         _warn_of_collapse(module.step, metrics)
         self.report(line)
         self.curves.append({"epoch": epoch, **metrics})
@@ -170,15 +165,11 @@ class Keeper(L.Callback):
 
     def _save(self, trainer: L.Trainer, module: StepModule, epoch: int) -> None:
         """Everything `--resume` needs, as one folder that is replaced whole."""
-        optimizer = trainer.optimizers[0]
-        state = {f"{number}.{name}": torch.as_tensor(value)
-                 for number, parameter in enumerate(optimizer.param_groups[0]["params"])
-                 for name, value in optimizer.state.get(parameter, {}).items()}
         with written_whole(self.folder) as temporary:
             temporary.mkdir()
-            save_file(_copied(module.model), temporary / "weights.safetensors")
+            save_file(weights_of(module.model), temporary / "weights.safetensors")
             save_file(self.best_weights, temporary / "best.safetensors")
-            save_file(state, temporary / "optimizer.safetensors")
+            save_file(state_of(trainer.optimizers[0]), temporary / "optimizer.safetensors")
             write_json(temporary / "state.json", {"step": module.step, "epoch": epoch, "best": self.best,
                                                   "best_epoch": self.best_epoch, "curves": self.curves})
         curves = self.folder.parent / "curves" / f"step_{module.step}" / "metrics.csv"
@@ -239,11 +230,6 @@ def _trainer(epochs: int, folder: Path, step: int, keeper: Keeper, bf16: bool, c
     return L.Trainer(max_epochs=epochs, accelerator="auto", devices=1, precision="bf16-mixed" if bf16 else "32-true",
                      logger=loggers, callbacks=[keeper], enable_checkpointing=False, enable_model_summary=False,
                      enable_progress_bar=False, gradient_clip_val=1.0, log_every_n_steps=10)
-
-
-def _copied(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-            for name, tensor in model.state_dict().items()}
 
 
 def _warn_of_collapse(step: int, metrics: dict[str, float]) -> None:
@@ -317,17 +303,12 @@ class NetworkKeeper(L.Callback):
         """Puts a stopped training back where it was."""
         module: NetworkModule = pl_module  # type: ignore[assignment]
         if not module.first_step:
-            self.mean = _copied(module.network)
+            self.mean = weights_of(module.network)
             return
         self.before_s = json.loads((self.folder / "state.json").read_text())["seconds"]
         module.network.load_state_dict(load_file(self.folder / "weights.safetensors"))
         self.mean = load_file(self.folder / "mean.safetensors")
-        state = load_file(self.folder / "optimizer.safetensors")
-        optimizer = trainer.optimizers[0]
-        for number, parameter in enumerate(optimizer.param_groups[0]["params"]):
-            if f"{number}.step" in state:
-                optimizer.state[parameter] = {name: state[f"{number}.{name}"]
-                                              for name in ("step", "exp_avg", "exp_avg_sq")}
+        restore(trainer.optimizers[0], load_file(self.folder / "optimizer.safetensors"))
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
                            batch_idx: int) -> None:
@@ -348,15 +329,11 @@ class NetworkKeeper(L.Callback):
         seconds = self.before_s + time.monotonic() - self.started
         self.report(f"{self.folder.name} step {done}/{self.options.steps} "
                     f"loss {float(trainer.callback_metrics['loss']):.4f} {seconds:.0f} s")
-        optimizer = trainer.optimizers[0]
-        state = {f"{number}.{name}": torch.as_tensor(value)
-                 for number, parameter in enumerate(optimizer.param_groups[0]["params"])
-                 for name, value in optimizer.state.get(parameter, {}).items()}
         with written_whole(self.folder) as temporary:
             temporary.mkdir()
-            save_file(_copied(module.network), temporary / "weights.safetensors")
+            save_file(weights_of(module.network), temporary / "weights.safetensors")
             save_file(self.mean, temporary / "mean.safetensors")
-            save_file({name: value.contiguous() for name, value in state.items()}, temporary / "optimizer.safetensors")
+            save_file(state_of(trainer.optimizers[0]), temporary / "optimizer.safetensors")
             write_json(temporary / "state.json", {"step": done, "seconds": seconds})
         if self.options.minutes is not None and seconds > 60 * self.options.minutes:
             trainer.should_stop = True

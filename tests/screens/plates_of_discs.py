@@ -7,23 +7,9 @@ import pandas as pd
 import tifffile
 
 from dssl_bio.vocabulary import CHANNELS
-from tests.screens.small_screen import SMILES
+from tests.screens.small_screen import IMAGE_MANIFEST, SMILES
 
-MANIFEST = """
-name = "discs"
-[columns]
-Metadata_Plate = "plate"
-Metadata_Well = "well"
-Metadata_Site = "site"
-Metadata_SMILES = "smiles"
-[controls]
-where = 'treatment == "DMSO"'
-[images]
-table = "sites.csv"
-folder = "images"
-pixel_size_um = 1.0
-channels = { Mito = "mito", DNA = "dna", ER = "er", RNA = "rna", AGP = "agp" }
-"""
+MANIFEST = IMAGE_MANIFEST.replace('"pictures"', '"discs"').replace("pixel_size_um = 0.5", "pixel_size_um = 1.0")
 SIDE = 64
 BRIGHTNESS = {"DNA": 3000, "ER": 800, "RNA": 1500, "AGP": 5000, "Mito": 400}
 TILT = 0.25

@@ -53,9 +53,10 @@ def _answer(bundle: Path, well: str, smiles: str | None, dose_um: float | None, 
     from dssl_bio.chem.standardize_many import Standardizer
     from dssl_bio.learning.decoders.decoder import Decoder
     from dssl_bio.retrieval.bundle import Bundle
-    from dssl_bio.retrieval.counterfactual import find_well, under_molecule, without_treatment
+    from dssl_bio.retrieval.counterfactual import under_molecule, without_treatment
     from dssl_bio.retrieval.counterfactual_report import write_counterfactual
     from dssl_bio.retrieval.lookup import identify
+    from dssl_bio.retrieval.named_wells import find_well
 
     report = reporter(quiet)
     opened = Bundle.open(bundle)

@@ -1,14 +1,13 @@
 """The factors of one molecule or one phenotype: positions on named axes, neighbours by both parts, attribution."""
 
-import difflib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from dssl_bio.chem.standardize import Molecule
@@ -16,16 +15,17 @@ from dssl_bio.errors import BundleError, DsslBioError, QueryError
 from dssl_bio.factors.attribution import GRID, Weights, atom_weights, channel_weights, family_weights
 from dssl_bio.factors.axes import Axes
 from dssl_bio.factors.index import Factors, read_factors
+from dssl_bio.learning.collapse import Collapse, resultant_length
 from dssl_bio.learning.representation import SharedSpecific
 from dssl_bio.retrieval.bundle import Bundle
 from dssl_bio.retrieval.families import Usual, typical_entries
+from dssl_bio.retrieval.named_wells import not_found, only_well
 from dssl_bio.retrieval.neighbours import cosines_with_library, nearest
 from dssl_bio.retrieval.tables import ENTRY, WELLS
 from dssl_bio.screens.entries import ENTRY_KEY
-from dssl_bio.vocabulary import COMPOUND, DOSE_UM, MOA, MOLECULE_ID, PERT_TYPE, PLATE, ROW_KEY, WELL, well_name
+from dssl_bio.vocabulary import COMPOUND, DOSE_UM, MOA, MOLECULE_ID, PERT_TYPE, PLATE, ROW_KEY, WELL
 
-NEIGHBOURS, OFFERED, KEPT = 6, 5, 256
-COLLAPSED = 0.99
+NEIGHBOURS, KEPT = 6, 256
 SHARE_TEXT = ("An estimate: how sharply each part picks this one out among all others of the bundle, in nats "
               "(ln N minus the entropy of a softmax of cosines at the temperature of training); the share is that of "
               "the shared part in the sum of both.")
@@ -101,7 +101,7 @@ class Asker:
         path = bundle.folder / WELLS
         self.wells = pd.read_parquet(path) if path.is_file() else None
         self._usual: tuple[Usual, NDArray[np.float32]] | None = None
-        self._collapsed = {"molecule": _collapse(bundle.molecule_vectors), "phenotype": _collapse(bundle.vectors)}
+        self._collapsed = {"molecule": _resultant(bundle.molecule_vectors), "phenotype": _resultant(bundle.vectors)}
 
     def molecule(self, molecule: Molecule, dose_um: float | None = None) -> OneFactors:
         """Factors of a molecule, of the bundle or not.
@@ -112,7 +112,7 @@ class Asker:
         return self._once(("molecule", molecule.smiles, str(dose_um)), lambda: self._molecule(molecule, dose_um))
 
     def well(self, text: str) -> OneFactors:
-        """Factors of a well (row key, or plate:well) or of an entry (its key).
+        """Factors of a well (any name that `wells_named` takes) or of an entry (its key).
 
         Raises:
             QueryError: there is none of that name, with the nearest names; or several wells have it.
@@ -126,29 +126,13 @@ class Asker:
 
     def find(self, text: str) -> tuple[str, int]:
         """`well` and its row in the wells' table, or `entry` and its number; see `well`."""
-        wanted, bundle = text.strip(), self.bundle
-        keys = bundle.entries[ENTRY_KEY].astype(str)
-        names = [] if self.wells is None else self.wells[ROW_KEY].astype(str).tolist()
-        if wanted in names:
-            return "well", names.index(wanted)
-        if self.wells is not None and PLATE in self.wells and WELL in self.wells:
-            plate, _, place = wanted.rpartition(":")
-            spelled = _spelled(place)
-            same = (self.wells[WELL].astype(str).map(_spelled) == spelled).to_numpy()
-            if plate:
-                same = same & (self.wells[PLATE].astype(str) == plate).to_numpy()
-            found = np.flatnonzero(same)
-            if len(found) == 1:
-                return "well", int(found[0])
-            if len(found) > 1:
-                several = [names[row] for row in found[:OFFERED]]
-                raise QueryError(f"{len(found)} wells are called {wanted[:60]!r}; say which, such as "
-                                 f"{', '.join(several)}")
-        if (match := np.flatnonzero(keys == wanted)).size:
+        keys = self.bundle.entries[ENTRY_KEY].astype(str)
+        if self.wells is not None and (row := only_well(self.wells, text)) is not None:
+            return "well", row
+        if (match := np.flatnonzero(keys == text.strip())).size:
             return "entry", int(match[0])
-        pool = [*names, *keys]
-        near = difflib.get_close_matches(wanted[:80], pool[:50_000], OFFERED, cutoff=0.3) or pool[:OFFERED]
-        raise QueryError(f"no well or entry is called {wanted[:60]!r}; the nearest names are {', '.join(near)}")
+        names = [] if self.wells is None else self.wells[ROW_KEY].astype(str).tolist()
+        raise not_found("well or entry", text, [*names, *keys])
 
     def _once(self, key: tuple[str, ...], make: Callable[[], OneFactors]) -> OneFactors:
         with self._lock:
@@ -167,7 +151,7 @@ class Asker:
         length = self._collapsed[side]
         told = (f"The {side}s' specific vectors hardly differ (resultant length {length:.3f}): step 2 has collapsed, "
                 "and neighbours and weights of the specific part mean little.")
-        return [note for note in (self.note, told if length >= COLLAPSED else "") if note]
+        return [note for note in (self.note, told if length >= Collapse.NEAR_ONE else "") if note]
 
     def _molecule(self, molecule: Molecule, dose_um: float | None) -> OneFactors:
         bundle = self.bundle
@@ -285,16 +269,9 @@ class Asker:
         return Share(found[0], found[1], float(np.log(others.sum() + 1)))
 
 
-def _collapse(vectors: SharedSpecific) -> float:
+def _resultant(vectors: SharedSpecific) -> float:
     """Resultant length of the specific vectors: 1 when all are one; 0 where there are none."""
-    return float(np.linalg.norm(vectors.specific.mean(0))) if len(vectors) and vectors.specific.size else 0.0
-
-
-def _spelled(name: Any) -> str:
-    try:
-        return well_name(str(name))
-    except ValueError:
-        return str(name)
+    return resultant_length(torch.from_numpy(vectors.specific)) if len(vectors) and vectors.specific.size else 0.0
 
 
 def _first(table: pd.DataFrame, column: str) -> pd.DataFrame:

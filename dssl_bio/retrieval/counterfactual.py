@@ -5,7 +5,6 @@ part is replaced, and the well is decoded again. So the prediction of what the w
 not explained the plate's part is kept and of the rest the cosine of the two shared parts: see `Decoder.unexplained`.
 """
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from dssl_bio.learning.decoders.material import CONTROL
 from dssl_bio.learning.decoders.prior import between, weights
 from dssl_bio.retrieval.applicability import Applicability, Trained, applicability, read_expected
 from dssl_bio.screens.entries import ENTRY_KEY
-from dssl_bio.vocabulary import COMPOUND, DOSE_UM, MOA, MOLECULE_ID, PERT_TYPE, PLATE, ROW_KEY, WELL
+from dssl_bio.vocabulary import COMPOUND, DOSE_UM, MOA, MOLECULE_ID, PERT_TYPE, PLATE
 
 if TYPE_CHECKING:
     from dssl_bio.learning.decoders.decoder import Decoder
@@ -102,29 +101,6 @@ class Counterfactual:
         table["sure"] = (table["before"] < table["low"]) | (table["before"] > table["high"])
         order = table["change_in_sd"].abs().sort_values(ascending=False, kind="stable").index
         return table.loc[order].reset_index(drop=True)
-
-
-def find_well(wells: pd.DataFrame, text: str) -> int:
-    """Row of a well by its key, by `plate well` (or with `:` or `/` between), or by a well name that only one has.
-
-    Raises:
-        QueryError: no such well, or several; the nearest names are offered.
-    """
-    text = text.strip()
-    keys = wells[ROW_KEY].astype(str)
-    names = [keys]
-    if PLATE in wells and WELL in wells:
-        plate, well = wells[PLATE].astype(str), wells[WELL].astype(str)
-        names += [plate + separator + well for separator in (" ", ":", "/", "_")] + [well]
-    for one in names:
-        rows = np.flatnonzero(one.str.casefold().to_numpy(object) == text.casefold())
-        if len(rows) == 1:
-            return int(rows[0])
-        if len(rows) > 1:
-            raise QueryError(f"{len(rows)} wells are called {text!r}; give one of "
-                             f"{', '.join(keys.iloc[rows[:4]])}{' ...' if len(rows) > 4 else ''}")
-    near = difflib.get_close_matches(text, keys.tolist(), n=4, cutoff=0.3) or keys.iloc[:4].tolist()
-    raise QueryError(f"no well {text!r} in this bundle; near are {', '.join(near)}")
 
 
 def under_molecule(bundle: "Bundle", decoder: "Decoder", row: int, molecule: Molecule, vector: Floats, *,

@@ -28,7 +28,7 @@ def test_an_answer_is_written_and_told(decoded_profiles, tmp_path):  # noqa: F81
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["--well", "001 Z77", "--smiles", "CCO"], "no well '001 Z77'"),
+    (["--well", "001 Z77", "--smiles", "CCO"], "no well is called '001 Z77'"),
     (["--well", "001 A03", "--smiles", "C1CC"], "not a valid SMILES"),
     (["--well", "001 A03"], "either a molecule with --smiles or --remove-treatment"),
     (["--well", "001 A03", "--smiles", "CCO", "--remove-treatment"], "either a molecule"),

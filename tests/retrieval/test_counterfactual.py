@@ -6,10 +6,10 @@ import pytest
 from PIL import Image
 
 from dssl_bio.chem.standardize import standardize
-from dssl_bio.errors import BundleError, DsslBioError, QueryError
+from dssl_bio.errors import BundleError, DsslBioError
 from dssl_bio.learning.decoders.decoder import Decoder
 from dssl_bio.retrieval.bundle import Bundle
-from dssl_bio.retrieval.counterfactual import find_well, under_molecule, without_treatment
+from dssl_bio.retrieval.counterfactual import under_molecule, without_treatment
 from dssl_bio.retrieval.counterfactual_report import write_counterfactual
 
 
@@ -113,17 +113,6 @@ def test_a_strange_molecule_gets_a_warning_and_a_molecule_of_the_training_none(d
     assert any("Outside" in text for text in asked(bundle, decoder, 0, "FC(F)(F)S(=O)(=O)c1cncnc1Br")[1].warnings)
     known = bundle.molecules.loc[bundle.molecules["split"] == "train", "Metadata_SMILES"].iloc[0]
     assert not any("Outside" in text for text in asked(bundle, decoder, 0, known)[1].warnings)
-
-
-def test_wells_are_found_by_key_or_place_and_others_get_near_names(decoded_profiles):
-    wells = opened(decoded_profiles)[1].material.wells
-    key = str(wells["row_key"].iloc[5])
-    place = f"{wells['Metadata_Plate'].iloc[5]} {wells['Metadata_Well'].iloc[5].lower()}"
-    assert find_well(wells, key) == find_well(wells, place) == 5
-    with pytest.raises(QueryError, match="wells are called 'A01'"):
-        find_well(wells, "A01")
-    with pytest.raises(QueryError, match="no well '001 Z99'.*near are"):
-        find_well(wells, "001 Z99")
 
 
 def test_files_hold_what_was_found(folder, tmp_path):

@@ -35,7 +35,9 @@ from dssl_bio.learning.run import (
     write_model,
 )
 from dssl_bio.learning.start import start_from, start_id
-from dssl_bio.learning.training import Progress, ValidationSet, remove_state, train_step
+from dssl_bio.learning.training.steps import remove_state, train_step
+from dssl_bio.learning.training.trainer import Progress
+from dssl_bio.learning.validation import ValidationSet
 from dssl_bio.learning.workplace import move_into_place, workplace
 from dssl_bio.screens.screen import Screen
 from dssl_bio.screens.splits import split_by_group
@@ -176,6 +178,11 @@ def _information(model: DisentangledModel, material: Material, specific: bool) -
     if longest >= Collapse.NEAR_ONE:
         logger.warning("the shared representation has collapsed: its directions have resultant length %.3f, 1 is one "
                        "direction for everything; lower shared.beta or the learning rate", longest)
+    for number, side in ((1, "molecules'"), (2, "phenotypes'")):
+        if (length := found.get(f"specific_resultant_length_{number}", 0.0)) >= Collapse.NEAR_ONE:
+            logger.warning("the %s specific representation has collapsed: its directions have resultant length %.3f, "
+                           "1 is one direction for everything; lower specific.lambda, or choose specific_input = "
+                           "\"residual\"", side, length)
     return {"pairs": "training" if material.validation is None else "validation", **found}
 
 

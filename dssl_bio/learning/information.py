@@ -91,6 +91,7 @@ def diagnostics(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], tem
     Returns:
         shared_information_lower_bound: InfoNCE bound of I(shared_1; shared_2), at most ln 256.
         resultant_length_1, resultant_length_2: 1 for a collapsed shared code.
+        specific_resultant_length_1, specific_resultant_length_2: 1 for a collapsed specific code.
         specific_shared_club_1, specific_shared_club_2: CLUB estimate of I(specific; own shared).
         specific_shared_knn_1, specific_shared_knn_2: nearest-neighbour estimate of the same.
     """
@@ -104,6 +105,8 @@ def diagnostics(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], tem
     for number, (shared, specific) in enumerate((first, second), start=1):
         if shared.shape[1]:
             found[f"resultant_length_{number}"] = resultant_length(shared)
+            if specific.shape[1]:
+                found[f"specific_resultant_length_{number}"] = resultant_length(specific)
             if specific.shape[1] and len(shared) >= MIN_ROWS:
                 # A regression on more dimensions than a quarter of its rows would find what is not there.
                 many = [_leading(code, len(shared) // 8) for code in (shared, specific)]

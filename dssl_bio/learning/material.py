@@ -16,8 +16,8 @@ from dssl_bio.learning.inputs import MoleculeInputs
 from dssl_bio.learning.model import ScreenFacts, molecule_needs
 from dssl_bio.learning.partition import SPLIT, partition
 from dssl_bio.learning.phenotypes import ImagePhenotypes, ProfilePhenotypes, modalities, phenotypes_of
-from dssl_bio.learning.training import ValidationSet
 from dssl_bio.learning.transforms import independent_features
+from dssl_bio.learning.validation import ValidationSet
 from dssl_bio.learning.well_facts import controls_of, well_facts
 from dssl_bio.screens.entries import ENTRY_KEY, entries_of
 from dssl_bio.screens.expressions import parse

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from dssl_bio.config import with_overrides
+from dssl_bio.learning import validation
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.fit import train
 from dssl_bio.learning.information import (
@@ -97,3 +98,21 @@ def test_every_run_on_a_screen_writes_its_information_diagnostics(tmp_path, amid
     assert not any(name.startswith("specific") for name in first)
     if second["n_pairs"] >= 32:
         assert math.isfinite(second["specific_shared_club_1"]) and math.isfinite(second["specific_shared_knn_2"])
+
+
+def test_training_warns_at_its_end_that_a_specific_code_has_collapsed(tmp_path, amides_screen, monkeypatch, caplog):
+    real = validation.embed_phenotypes
+
+    def constant(*args, **options):
+        found = real(*args, **options)
+        found.specific[:] = np.eye(1, found.specific.shape[1], dtype=np.float32)
+        return found
+
+    monkeypatch.setattr(validation, "embed_phenotypes", constant)
+    config = with_overrides(TrainConfig(), ["molecule_encoder=kernel", "step_1.epochs=1", "step_2.epochs=1",
+                                            "hidden=16"])
+    train(amides_screen, config, tmp_path / "run", report=lambda _: None)
+    told = [line for line in caplog.messages if "specific representation has collapsed" in line]
+    assert len(told) == 1 and "phenotypes' specific" in told[0] and "length 1.000" in told[0]
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["step_2"]["information"][
+        "specific_resultant_length_2"] == pytest.approx(1)

@@ -178,7 +178,8 @@ def test_a_loss_that_is_not_finite_ends_the_training_with_advice():
 def test_every_step_ends_with_information_diagnostics_of_what_is_trained():
     history = fitted(DisentangledSSL).history
     shared = {"shared_information_lower_bound", "resultant_length_1", "resultant_length_2"}
-    specific = {f"specific_shared_{kind}_{number}" for kind in ("club", "knn") for number in (1, 2)}
+    specific = {f"specific_{kind}_{number}" for kind in ("resultant_length", "shared_club", "shared_knn")
+                for number in (1, 2)}
     assert [set(record["diagnostics"]) for record in history if "diagnostics" in record] == [shared, shared | specific]
     assert "diagnostics" in history[-1] and history[-1]["step"] == 2
 

@@ -32,7 +32,8 @@ from dssl_bio.learning.decoders.prior import TEMPERATURES, weights
 from dssl_bio.learning.decoders.profile import ProfileDecoder, profile_loss, widening_of
 from dssl_bio.learning.precision import bf16_helps
 from dssl_bio.learning.run import Run
-from dssl_bio.learning.training import Optimisation, Progress, train_network
+from dssl_bio.learning.training.network import Optimisation, train_network
+from dssl_bio.learning.training.trainer import Progress
 from dssl_bio.screens.screen import Screen
 from dssl_bio.vocabulary import DOSE_UM, INCHIKEY, MOLECULE_ID, SMILES
 

@@ -1,5 +1,7 @@
 """Which molecules do anything at all: where the screen says so, or by replicates that stand out from the controls."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -15,6 +17,10 @@ ACTIVE_FROM_PER_CENT = 5.0
 
 MIN_CONTROLS = 8
 NULL_DRAWS = 1_000
+ROUNDING = 1e-6
+"""copairs tells a molecule's precision in double and that of places in single."""
+MOST_PAIRS = 2_000_000
+"""Of a well and a control at once: a few hundred megabytes."""
 ACTIVE_BELOW_Q = 0.05
 
 
@@ -54,11 +60,11 @@ def activity_of(screen: Screen, rows: NDArray[np.int64], profiles: NDArray[np.fl
 
 def replicate_map(profiles: NDArray[np.floating], molecule: NDArray[np.object_], control: NDArray[np.bool_],
                   seed: int = 0) -> pd.DataFrame:
-    """Replicate mean average precision against controls (Kalinin et al. 2025), with p against controls and BH q.
+    """Replicate mean average precision against controls (Kalinin et al. 2025), by copairs, with p and BH q.
 
     Each well asks for the other wells of its molecule among them and the controls, by cosine after centring and
-    scaling on the controls. Ties count against the molecule. The null is as many controls, drawn 1,000 times and
-    taken for replicates: random orders would call them active too often, since cosines among wells depend.
+    scaling on the controls. The null is ours: as many controls, drawn 1,000 times and taken for replicates. That of
+    copairs, random orders, would call molecules active too often, since cosines among wells depend.
 
     Args:
         profiles: (R, F) of wells.
@@ -76,40 +82,65 @@ def replicate_map(profiles: NDArray[np.floating], molecule: NDArray[np.object_],
         return pd.DataFrame(columns=["map", "p", "q", "n_replicates"])
     centre, spread = profiles[control].mean(0), profiles[control].std(0)
     vectors = unit_rows((profiles - centre) / np.where(spread > 1e-9, spread, 1.0))
-    with_controls = vectors @ vectors[control].T  # (R, C)
-    generator, nulls, rows = np.random.default_rng(seed), {}, {}
-    for name, places in repeated.groupby(repeated).groups.items():
-        places = np.asarray(places)
-        found = []
-        for place in places:
-            others = places[places != place]
-            right = vectors[others] @ vectors[place]
-            found.append(average_precision(right, with_controls[place]))
-        n = len(places)
-        if n not in nulls:
-            nulls[n] = _null(min(n, int(control.sum()) - 2), vectors[control], generator)
-        value = float(np.mean(found))
-        rows[name] = {"map": value, "p": (1 + int((nulls[n] >= value).sum())) / (1 + NULL_DRAWS), "n_replicates": n}
+    found = _map_of_copairs(vectors[repeated.index], repeated.astype(str).to_numpy(object), vectors[control])
+    generator, sizes = np.random.default_rng(seed), repeated.groupby(repeated).size()
+    nulls = {n: _null(min(n, int(control.sum()) - 2), vectors[control], generator) for n in sizes.unique()}
+    rows = {}
+    for name, n in sizes.items():
+        as_high = nulls[n] >= found[str(name)] - ROUNDING
+        rows[name] = {"map": found[str(name)], "p": (1 + int(as_high.sum())) / (1 + NULL_DRAWS), "n_replicates": n}
     table = pd.DataFrame.from_dict(rows, orient="index")
     table["q"] = false_discovery_control(table["p"].to_numpy())
-    return table[["map", "p", "q", "n_replicates"]]
+    return table[["map", "p", "q", "n_replicates"]].astype({"n_replicates": int})
 
 
 def average_precision(right: NDArray[np.floating], wrong: NDArray[np.floating]) -> float:
-    """Average precision of right scores among wrong ones; a tie counts against."""
-    ordered = np.sort(right)[::-1]
-    ahead = np.array([(wrong >= score).sum() for score in ordered])
-    hits = np.arange(1, len(ordered) + 1)
-    return float(np.mean(hits / (hits + ahead)))
+    """Average precision, by copairs, of right scores among wrong ones; a tie counts against."""
+    from copairs.compute import average_precision as of_places
+
+    ahead = len(wrong) - np.searchsorted(np.sort(wrong), np.sort(right)[::-1], side="left")
+    return float(of_places((ahead + np.arange(len(right)))[None])[0])
+
+
+def _map_of_copairs(wells: NDArray[np.float32], molecule: NDArray[np.object_],
+                    controls: NDArray[np.float32]) -> "pd.Series[float]":
+    """Mean average precision by molecule; some molecules at a time, since copairs lists every pair of wells."""
+    from copairs.map import average_precision as ap_of_pairs
+
+    at_once = max(1, MOST_PAIRS // len(controls))
+    order = np.argsort(molecule, kind="stable")
+    firsts = np.flatnonzero(np.r_[True, molecule[order][1:] != molecule[order][:-1]])
+    cuts = [0, *(int(start) for before, start in zip(firsts[:-1] // at_once, firsts[1:], strict=True)
+                 if start // at_once > before), len(order)]
+    alone = [f"control {number}" for number in range(len(controls))]
+    parts = []
+    for start, end in pairwise(cuts):
+        some = order[start:end]
+        facts = pd.DataFrame({"molecule": [*molecule[some], *alone], "control": False})
+        facts.loc[len(some):, "control"] = True
+        scored = ap_of_pairs(facts, np.vstack([wells[some], controls]), ["molecule"], [], [], ["control"],
+                             distance=_inner, progress_bar=False)
+        scored = scored[~scored["control"]]
+        parts.append(scored.groupby("molecule")["average_precision"].mean())
+    return pd.concat(parts)
+
+
+def _inner(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Cosines of pairs of unit rows; a row of zeros has none with any."""
+    return np.einsum("nd,nd->n", first, second)
 
 
 def _null(n: int, controls: NDArray[np.floating], generator: np.random.Generator) -> NDArray[np.float64]:
     """Mean average precision of n controls taken as replicates among the other controls, NULL_DRAWS times."""
+    from copairs.compute import average_precision as of_places
+
     cosines = controls @ controls.T
     found = np.empty(NULL_DRAWS)
     for draw in range(NULL_DRAWS):
         order = generator.permutation(len(controls))
         chosen, rest = order[:n], order[n:]
-        found[draw] = np.mean([average_precision(cosines[one, chosen[chosen != one]], cosines[one, rest])
-                               for one in chosen])
+        right = cosines[np.ix_(chosen, chosen)][~np.eye(n, dtype=bool)].reshape(n, n - 1)
+        right = -np.sort(-right, axis=1)
+        ahead = (cosines[chosen][:, None, rest] >= right[:, :, None]).sum(2)
+        found[draw] = of_places(ahead + np.arange(n - 1)).mean()
     return found

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
+from dssl_bio.learning import activity
 from dssl_bio.learning.activity import activity_of, average_precision, replicate_map
 
 
@@ -25,20 +26,21 @@ def test_average_precision_is_that_of_scikit_learn_without_ties():
     assert average_precision(np.zeros(1), np.zeros(3)) == pytest.approx(1 / 4)
 
 
-def test_replicate_map_is_that_of_copairs():
-    """Kalinin et al.'s own code, on the same standardised profiles; p differs, since our null is made of controls."""
-    from copairs.map import average_precision as ap_of_copairs
-
+def test_replicate_map_is_that_of_scikit_learn_well_by_well(monkeypatch):
     profiles, molecule, control = plate(12, 6, 4, 20, seed=3)
     profiles, molecule, control = profiles[1:], molecule[1:], control[1:]  # one molecule has three wells, not four
-    ours = replicate_map(profiles, molecule, control)
     scaled = (profiles - profiles[control].mean(0)) / profiles[control].std(0)
-    names = [f"control {i}" if is_control else name
-             for i, (name, is_control) in enumerate(zip(molecule, control, strict=True))]
-    meta = pd.DataFrame({"molecule": names, "control": control})
-    theirs = ap_of_copairs(meta, scaled, ["molecule"], [], [], ["control"], progress_bar=False)
-    theirs = theirs[~theirs.control].groupby("molecule").average_precision.mean()
-    assert np.allclose(ours["map"], theirs[ours.index], atol=1e-6) and len(ours) == 12
+    unit = scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
+    expected = {}
+    for name in sorted(set(molecule[~control])):
+        own = np.flatnonzero(molecule == name)
+        asked = [np.r_[own[own != well], np.flatnonzero(control)] for well in own]
+        expected[name] = np.mean([average_precision_score(~control[among], unit[among] @ unit[well])
+                                  for well, among in zip(own, asked, strict=True)])
+    ours = replicate_map(profiles, molecule, control)
+    assert np.allclose(ours["map"], pd.Series(expected)[ours.index]) and len(ours) == 12
+    monkeypatch.setattr(activity, "MOST_PAIRS", 20 * 9)  # nine wells at once
+    pd.testing.assert_frame_equal(replicate_map(profiles, molecule, control), ours)
 
 
 def test_molecules_with_an_effect_are_found_and_the_others_mostly_not():

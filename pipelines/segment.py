@@ -30,6 +30,8 @@ def segment(
     masks: str = typer.Option("given", "--masks", help="Layer of masks to train on, or to score against."),
     where: str | None = typer.Option(None, "--where", help="Wells to train on, to score or to draw."),
     settings: list[str] | None = typer.Option(None, "--set", help="One setting of engine or training, key=value."),
+    plate: list[str] = typer.Option([], "--plate", help="Plate to segment; may be given several times. All by default; "
+                                    "plates done before stay in the layer."),
     score: bool = typer.Option(False, "--score", help="Hold the masks against those of --masks: F1 of objects."),
     overlays: Path | None = typer.Option(None, "--overlays", help="Folder for a picture of each site with outlines."),
     features: bool = typer.Option(False, "--features", help="Measure cells too, and add a block of features."),
@@ -74,8 +76,8 @@ def segment(
     chosen = _settings(engine, settings or [], weights=weights, weights_sha256=weights_sha256,
                        cell_weights=cell_weights, cell_weights_sha256=cell_weights_sha256)
     with progress_bar("plates", quiet) as bar:
-        layer = segment_screen(opened, chosen, name or engine, workers=workers, scheduler=scheduler, report=report,
-                               progress=bar)
+        layer = segment_screen(opened, chosen, name or engine, plates=plate, workers=workers, scheduler=scheduler,
+                               report=report, progress=bar)
     report(f"masks {layer.name} of {len(layer.sites):,} sites in {layer.folder}")
     from dssl_bio.screens.segment_training import sites_where
 

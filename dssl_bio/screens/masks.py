@@ -37,7 +37,7 @@ OBJECT_COLUMNS = ("site", "object", "y_um", "x_um", "nucleus_area_um2", "cell_ar
 
 @dataclass(frozen=True)
 class MaskLayer:
-    """Masks of all sites of a screen.
+    """Masks of the sites of a screen's plates, of all or of some.
 
     Attributes:
         folder: of the layer.
@@ -211,14 +211,14 @@ def empty_objects() -> pd.DataFrame:
     return pd.DataFrame({name: np.zeros(0, kinds.get(name, float)) for name in OBJECT_COLUMNS})
 
 
-def counts_of_wells(screen: Screen, objects: pd.DataFrame) -> NDArray[np.float64]:
-    """Nuclei counted in each well (W,), over all of its sites; NaN where a well has no site."""
+def counts_of_wells(screen: Screen, layer: MaskLayer) -> NDArray[np.float64]:
+    """Nuclei counted in each well (W,), over all of its sites; NaN where the layer has none of them."""
     counts = np.full(len(screen.wells), np.nan)
     if screen.images is None:
         return counts
     owner = screen.images.table["row"].to_numpy()
-    counts[np.unique(owner)] = 0
-    np.add.at(counts, owner[objects["site"].to_numpy(int)], 1)
+    counts[np.unique(owner[layer.sites])] = 0
+    np.add.at(counts, owner[layer.objects()["site"].to_numpy(int)], 1)
     return counts
 
 

@@ -1,7 +1,7 @@
 """Segmenting a screen plate by plate, taking masks that others drew, and holding one layer against another."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from dssl_bio.imaging.cellpose_weights import Target
 from dssl_bio.imaging.labels import read_labels
 from dssl_bio.imaging.scores import THRESHOLDS, ObjectScores, pooled, scores_at
 from dssl_bio.imaging.segmentation import EngineSettings, Masks, engine_of
-from dssl_bio.screens.by_plate import PlateJob, by_plate
+from dssl_bio.screens.by_plate import PlateJob, by_plate, is_done, name_on_disk
 from dssl_bio.screens.masks import (
     LAYER,
     MaskLayer,
@@ -81,22 +81,37 @@ class PlateOfGiven:
     min_area_px: int
 
 
-def segment_screen(screen: Screen, settings: EngineSettings, name: str, *, workers: int = 1,
-                   scheduler: str | None = None, report: Report = _silent,
+def segment_screen(screen: Screen, settings: EngineSettings, name: str, *, plates: Sequence[str] = (),
+                   workers: int = 1, scheduler: str | None = None, report: Report = _silent,
                    progress: Progress | None = None) -> MaskLayer:
-    """Masks of all sites of a screen as the layer `name`; plates that an earlier call finished are kept.
+    """Masks of a screen's sites as the layer `name`; plates that an earlier call finished under the same settings stay.
+
+    Args:
+        screen: with images.
+        settings: of the engine.
+        name: of the layer.
+        plates: to segment; all by default. The layer then holds these and what earlier calls finished.
+        workers: processes that work on plates.
+        scheduler: address of a Dask scheduler, in place of processes.
+        report: told what was kept and counted.
+        progress: called with (plates done, plates).
 
     Raises:
         ConfigError: the engine cannot be had, or the screen has no DNA channel.
-        ScreenError: the screen has no images, or a plate failed (the others are kept for the next call).
+        ScreenError: the screen has no images or no such plate, or one failed (the others are kept for the next call).
     """
     images = images_of(screen)
     engine_of(settings, images.channels, images.pixel_size_um)  # what it lacks is said before any work
     jobs = [PlateJob(plate, PlateToSegment(screen.folder.resolve(), plate, tuple(sites), settings))
             for plate, sites in plates_of(screen).items()]
+    unknown = sorted(set(plates) - {job.plate for job in jobs})
+    if unknown:
+        raise ScreenError(f"no plate {unknown[0]!r} in screen {screen.name}; there are "
+                          f"{', '.join(job.plate for job in jobs[:10])}{', ...' if len(jobs) > 10 else ''}")
     facts = {"engine": settings.engine, "settings": settings.model_dump(), "algorithm": ALGORITHM,
              "weights_sha256": _weights(settings), "pixel_size_um": images.pixel_size_um}
-    layer = _by_plate(_segment_plate, jobs, _fingerprint, screen, name, facts, workers, scheduler, report, progress)
+    layer = _by_plate(_segment_plate, jobs, _fingerprint, screen, name, facts, workers, scheduler, report, progress,
+                      plates)
     _write_counts(screen, layer, report)
     return layer
 
@@ -165,19 +180,23 @@ def _scores(found: Masks, reference: Masks, target: Target) -> dict[float, Objec
 
 def _by_plate(task: Callable[[Any, Path], None], jobs: list[PlateJob], fingerprint: Callable[[Any], str],
               screen: Screen, name: str, facts: dict[str, Any], workers: int, scheduler: str | None, report: Report,
-              progress: Progress | None) -> MaskLayer:
+              progress: Progress | None, chosen: Sequence[str] = ()) -> MaskLayer:
     folder = layer_folder(screen, name)
     (folder / LAYER).unlink(missing_ok=True)  # unfinished until every plate is there
-    done = by_plate(task, jobs, folder, fingerprint=fingerprint, n_plates=len(jobs), workers=workers,
+    todo = [job for job in jobs if job.plate in chosen] if chosen else jobs
+    others = [job for job in jobs if chosen and job.plate not in chosen]
+    done = by_plate(task, todo, folder, fingerprint=fingerprint, n_plates=len(todo), workers=workers,
                     scheduler=scheduler, progress=progress)
     if done.kept:
-        report(f"{len(done.kept)} of {len(jobs)} plates were done before and are kept")
+        report(f"{len(done.kept)} of {len(todo)} plates were done before and are kept")
     if done.failed:
         plate, problem = next(iter(done.failed.items()))
-        raise ScreenError(f"{len(done.failed)} of {len(jobs)} plates failed, the others are kept for the next call; "
+        raise ScreenError(f"{len(done.failed)} of {len(todo)} plates failed, the others are kept for the next call; "
                           f"plate {plate}: {problem}")
-    plates = [{"plate": job.plate, "folder": done.folders[job.plate].name, "sites": list(job.argument.sites)}
-              for job in jobs]
+    finished = {*done.folders, *(job.plate for job in others
+                                 if is_done(folder / name_on_disk(job.plate), fingerprint(job.argument)))}
+    plates = [{"plate": job.plate, "folder": name_on_disk(job.plate), "sites": list(job.argument.sites)}
+              for job in jobs if job.plate in finished]
     return seal_layer(folder, name, screen, plates, facts)
 
 
@@ -233,12 +252,20 @@ def _weights(settings: EngineSettings) -> list[str]:
 
 
 def _write_counts(screen: Screen, layer: MaskLayer, report: Report) -> None:
-    """Cell counts for the wells that were given none, in a file beside the images that `Screen.open` reads."""
-    counts = counts_of_wells(screen, layer.objects())
+    """Cell counts for the wells that were given none, in a file beside the images that `Screen.open` reads.
+
+    Wells of plates that the layer lacks keep what another layer counted.
+    """
+    counts = counts_of_wells(screen, layer)
     stored = pd.read_parquet(screen.folder / "wells.parquet")
     table = pd.DataFrame({ROW_KEY: screen.wells[ROW_KEY], CELL_COUNT: counts, "masks": layer.name})
-    with written_whole(screen.folder / IMAGES / CELL_COUNTS) as path:
-        table.to_parquet(path)
+    path = screen.folder / IMAGES / CELL_COUNTS
+    if path.is_file():
+        earlier = pd.read_parquet(path).set_index(ROW_KEY).reindex(table[ROW_KEY]).reset_index()
+        lacking = ~np.isfinite(counts)
+        table.loc[lacking, [CELL_COUNT, "masks"]] = earlier.loc[lacking, [CELL_COUNT, "masks"]]
+    with written_whole(path) as temporary:
+        table.to_parquet(temporary)
     given = int(stored[CELL_COUNT].notna().sum()) if CELL_COUNT in stored else 0
     report(f"{int(np.nansum(counts)):,} nuclei counted in {int(np.isfinite(counts).sum()):,} wells"
            + (f"; {given:,} wells came with a {CELL_COUNT}, which is kept" if given else ""))

@@ -7,6 +7,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from dssl_bio.errors import ConfigError, ScreenError
+from dssl_bio.imaging.classical import ClassicalSettings
 from dssl_bio.imaging.segmentation import settings_for
 from dssl_bio.screens import segment as segmentation
 from dssl_bio.screens.cell_block import CELLS, MEASURED, add_cell_block
@@ -90,6 +91,25 @@ def test_a_stopped_call_is_resumed_by_plates(simulated, tmp_path, monkeypatch):
     segment_screen(made, settings_for("classical"), "classical", report=told.append)
     assert calls == ["SIM-00001", "SIM-00002", "SIM-00002"] and "1 of 2 plates were done before" in told[0]
     assert layers_of(made) == ["classical"]
+
+
+def test_single_plates_are_added_to_a_layer_and_others_keep_their_counts(screen):
+    before = Screen.open(screen.folder).wells[CELL_COUNT].to_numpy()
+    coarse = settings_for("classical").model_copy(update={"classical": ClassicalSettings(split_um=2.0)})
+    second = screen.images.table.index[screen.images.table["Metadata_Plate"] == "SIM-00002"].tolist()
+    layer = segment_screen(screen, coarse, "coarse", plates=["SIM-00002"])
+    assert layer.sites == second
+    counts, on_plate = Screen.open(screen.folder).wells[CELL_COUNT].to_numpy(), np.zeros(len(before), bool)
+    on_plate[screen.images.table["row"].iloc[second]] = True
+    assert counts[on_plate].sum() == len(layer.objects()) and (counts[~on_plate] == before[~on_plate]).all()
+    everything = list(range(len(screen.images.table)))
+    assert segment_screen(screen, coarse, "coarse", plates=["SIM-00001"]).sites == everything
+    assert segment_screen(screen, settings_for("classical"), "coarse", plates=["SIM-00001"]).sites == [
+        site for site in everything if site not in second], "masks of other settings are not mixed"
+    with pytest.raises(ScreenError, match="no plate 'P9' in screen sim; there are SIM-00001, SIM-00002"):
+        segment_screen(screen, coarse, "coarse", plates=["P9"])
+    segment_screen(screen, settings_for("classical"), "classical")
+    assert (Screen.open(screen.folder).wells[CELL_COUNT].to_numpy() == before).all()
 
 
 def test_counts_that_were_given_are_kept(tmp_path):

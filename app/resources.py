@@ -7,7 +7,7 @@ import gc
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from dssl_bio.app.served import bundles_of_server
+from dssl_bio.app.turns import Turns
 from numpy.typing import NDArray
 
 from dssl_bio.errors import DsslBioError
@@ -39,6 +40,7 @@ FIRST_PAGE_S = 4.0
 MAX_COMPARED = 4_000
 
 _ready: set[str] = set()
+_turns = Turns()
 
 first_page = threading.Event()
 """Set when a page was shown: until then nothing heavy is loaded beside it."""
@@ -192,6 +194,11 @@ def waiting(path: str) -> Iterator[None]:
     with st.spinner("Searching" if path in _ready else "Loading the model, once after a start"):
         yield
         _ready.add(path)
+
+
+def in_turn() -> AbstractContextManager[object]:
+    """Has pages made a few at a time; at once while no model is loaded, for then a page waits and does not work."""
+    return _turns.turn() if _ready else nullcontext()
 
 
 def settle() -> None:

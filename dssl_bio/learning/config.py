@@ -111,7 +111,18 @@ class ImageConfig(Config):
     tile_px: int = Field(96, ge=32)
     width: int = Field(32, ge=8, multiple_of=8)
     blocks: int = Field(3, ge=1, le=6)
-    flagged_sites: bool = Field(False, description="train on sites that quality control marked, too")
+    pooling: Literal["mean", "attention"] = Field("mean", description="of the tiles of a well's sites and of an "
+                                                                      "entry's wells")
+    bag_tiles: int = Field(1, ge=1, description="tiles of a well that step 1 sees at once; attention needs several")
+    flagged_sites: bool = Field(False, description="read sites that quality control marked, too")
+
+
+    @model_validator(mode="after")
+    def _bags(self) -> "ImageConfig":
+        if self.pooling == "attention" and self.bag_tiles < 2:
+            raise ValueError("image.pooling attention learns which of several tiles count: set image.bag_tiles to 2 "
+                             "or more")
+        return self
 
 
 class TrainConfig(Config):

@@ -54,6 +54,7 @@ class WellFacts:
         plate: (P,) number of each one's plate.
         plate_negatives: extra weight of negatives on the own plate (see `emphasis_of_alike`).
         mixing: concentration of the Dirichlet distribution by which replicates are mixed in step 1; 0 takes wells.
+        bag: tiles of each well that step 1 sees at once; 1 for a single one, or for profiles.
     """
 
     dose: NDArray[np.float64] | None = None
@@ -62,6 +63,7 @@ class WellFacts:
     plate: NDArray[np.int64] | None = None
     plate_negatives: float = 0.0
     mixing: float = 0.0
+    bag: int = 1
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Pairs:
         molecules = self.inputs.batch(numbers.tolist(), log_dose)
         views = []
         for _ in range(n_views):  # each view sees a tile of its own
-            views.append(self.phenotypes.view(self._sampled(chosen, n_views, generator)))
+            views.append(self._view(chosen, n_views, generator))
         return PairBatch(tuple(molecule_view(molecules) for _ in range(n_views)), tuple(views),
                          torch.from_numpy(groups), self._weights(chosen))
 
@@ -112,6 +114,12 @@ class Pairs:
         """Wells of each perturbation."""
         order = np.argsort(self.perturbation, kind="stable")
         return np.split(self.rows[order], np.cumsum(np.bincount(self.perturbation))[:-1])
+
+    def _view(self, chosen: NDArray[np.int64], n_views: int, generator: np.random.Generator) -> Tensor:
+        """An augmented view of each pair's phenotype; in step 1 a bag of tiles (N, bag, ...), where that is wished."""
+        bag = self.facts.bag if n_views == 1 else 1
+        views = [self.phenotypes.view(self._sampled(chosen, n_views, generator)) for _ in range(bag)]
+        return views[0] if bag == 1 else torch.stack(views, dim=1)
 
     def _sampled(self, chosen: NDArray[np.int64], n_views: int, generator: np.random.Generator) -> Tensor:
         """Single wells; in step 1 mixtures of a perturbation's wells, where that is wished."""

@@ -212,6 +212,18 @@ class DisentangledModel(nn.Module):
         """(N, D) unit vectors: mean directions of the posterior."""
         return F.normalize(self.shared_encoders[modality](inputs).float(), dim=1)
 
+    def addable(self, modality: int, inputs: Any) -> Tensor:
+        """(N, D) shared codes as those of a well's inputs are added up: of unit length, or of their weight's.
+
+        An encoder that attends gives each input a weight (see `encoders.attention`); all others count alike.
+        """
+        code = self.shared_encoders[modality](inputs).float()
+        return code if self.attends(modality) else F.normalize(code, dim=1)
+
+    def attends(self, modality: int) -> bool:
+        """Whether a modality's shared encoder weighs its inputs."""
+        return bool(getattr(self.shared_encoders[modality], "attends", False))
+
     def specific(self, modality: int, inputs: Any) -> Tensor:
         """(N, E) unit vectors of the specific representation."""
         return self.view(modality, inputs, unit=True).specific

@@ -11,6 +11,7 @@ from dssl_bio.errors import RunError
 from dssl_bio.imaging.intensity import Clipping
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.disentangled import DisentangledModel, LossParts, PairWeights, shared_loss
+from dssl_bio.learning.encoders.attention import BagEncoder
 from dssl_bio.learning.encoders.encoder import Encoder
 from dssl_bio.learning.encoders.molecule_dose import DoseTrunk
 from dssl_bio.learning.encoders.molecule_gnn import GineTrunk
@@ -98,8 +99,12 @@ def build_model(config: TrainConfig, facts: ScreenFacts) -> DisentangledModel:
         residual = condition_dim > 0 and config.specific_input == "residual"
         return Encoder(trunk, out_dim, config.hidden, condition_dim, config.dropout, members, ridge, residual)
 
+    phenotype = _phenotype_trunk(config, facts)
+    in_bags = facts.modality == "images" and config.image.bag_tiles > 1
     shared = (encoder(_molecule_trunk(config, facts), config.shared_dim),
-              encoder(_phenotype_trunk(config, facts), config.shared_dim))
+              BagEncoder(phenotype, config.shared_dim, config.hidden, config.dropout, config.members,
+                         attention=config.image.pooling == "attention") if in_bags
+              else encoder(phenotype, config.shared_dim))
     specific = (encoder(_molecule_trunk(config, facts), config.specific_dim, config.shared_dim),
                 encoder(_phenotype_trunk(config, facts), config.specific_dim, config.shared_dim))
     model = EnsembleModel(shared, specific, config.shared, config.specific)

@@ -211,10 +211,11 @@ def embed_phenotypes(model: DisentangledModel, phenotypes: Phenotypes, rows: NDA
 def _both(model: DisentangledModel, modality: int, batch: Any, specific: bool) -> tuple[NDArray[np.float32], ...]:
     """Shared and specific vectors of a minibatch, the latter without columns when they are not wanted."""
     if not specific:
-        shared = model.shared(modality, batch).float().cpu().numpy()
+        shared = model.addable(modality, batch).cpu().numpy()
         return shared, shared[:, :0]
     view = model.view(modality, batch)
-    return view.shared.float().cpu().numpy(), view.specific.float().cpu().numpy()
+    code = model.addable(modality, batch) if model.attends(modality) else view.shared.float()
+    return code.cpu().numpy(), view.specific.float().cpu().numpy()
 
 
 def write_model(folder: Path, model: DisentangledModel, config: TrainConfig, facts: ScreenFacts) -> None:

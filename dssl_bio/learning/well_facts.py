@@ -31,7 +31,8 @@ def well_facts(screen: Screen, config: TrainConfig, phenotypes: ProfilePhenotype
     if config.profile.mixing > 0 and isinstance(phenotypes, ImagePhenotypes):
         raise RunError("profile.mixing mixes profiles; of images, step 1 sees a tile of one well at a time")
     return WellFacts(dose, _log_dose(screen, config, dose), weight, _plates(screen, config, rows),
-                     config.plate_negatives, config.profile.mixing), note
+                     config.plate_negatives, config.profile.mixing,
+                     config.image.bag_tiles if isinstance(phenotypes, ImagePhenotypes) else 1), note
 
 
 def controls_of(screen: Screen, config: TrainConfig, phenotypes: ProfilePhenotypes | ImagePhenotypes) -> Rows:

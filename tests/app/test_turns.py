@@ -7,29 +7,45 @@ import pytest
 from dssl_bio.app.turns import Turns
 
 
-def test_no_more_than_allowed_at_once_and_in_the_order_of_coming():
-    turns, lock = Turns(at_once=2, patience_s=10), threading.Lock()
-    inside, most, order = 0, 0, []
+def test_no_more_than_allowed_at_once():
+    turns, lock = Turns(at_once=2, patience_s=20), threading.Lock()
+    inside, most = 0, 0
 
-    def page(number):
+    def page():
         nonlocal inside, most
         with turns.turn() as given:
             assert given
             with lock:
                 inside, most = inside + 1, max(most, inside + 1)
-                order.append(number)
-            time.sleep(0.02)
+            time.sleep(0.01)
             with lock:
                 inside -= 1
 
-    threads = [threading.Thread(target=page, args=(number,)) for number in range(12)]
+    threads = [threading.Thread(target=page) for _ in range(12)]
     for thread in threads:
         thread.start()
-        time.sleep(0.002)  # so that they come in this order
     for thread in threads:
         thread.join()
     assert most == 2
-    assert order == sorted(order)
+    assert inside == 0
+
+
+def test_turns_are_given_in_the_order_of_coming():
+    turns, order, threads = Turns(at_once=1, patience_s=20), [], []
+
+    def page(number):
+        with turns.turn():
+            order.append(number)
+
+    with turns.turn():
+        for number in range(6):
+            threads.append(threading.Thread(target=page, args=(number,)))
+            threads[-1].start()
+            while len(turns._waiting) <= number:
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    assert order == list(range(6))
 
 
 def test_one_that_comes_when_a_place_is_given_back_does_not_pass_those_who_wait():

@@ -33,4 +33,10 @@ def quality(
     plates = "plate" if counts["plates"] == 1 else "plates"
     report(f"{counts['sites']:,} sites on {counts['plates']:,} {plates}, {counts['flagged_sites']:,} flagged"
            + (f" ({kinds})" if kinds else "") + f", {counts['warnings']:,} warnings")
+    if counts["wells_with_few_cells"] is None:
+        report("  cells were not counted: dssl-bio segment counts them")
+    else:
+        report(f"  {counts['wells_with_few_cells']:,} wells with few cells")
+    if counts["plate_effect"]:
+        report(f"  plate effect: {counts['plate_effect']} of the variance between wells")
     report(f"report written to {out}; open {out / PAGE}")

@@ -1,5 +1,6 @@
 """Plates as maps: what was measured of each well, drawn where the well lies."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,14 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from dssl_bio.evaluation.plots import LAYOUT
+from dssl_bio.evaluation.quality_wells import PlateEffect
 from dssl_bio.imaging.quality import FOCUS
 from dssl_bio.vocabulary import CELL_COUNT, PLATE, WELL, well_position
 
 FLAGGED_SHARE, FOCUS_Z = "flagged sites (share)", "focus (robust z)"
 COLUMNS = 4
+MOST_POINTS = 2000
+FEW_COLOUR = "#c62828"
 MISSING = "#eceff1"
 
 
@@ -104,6 +108,36 @@ def screen_figure(plates: pd.DataFrame, column: str, title: str) -> go.Figure:
                                   hovertemplate="%{x}, %{y}: %{z} %<extra></extra>"))
     figure.update_layout(**{**LAYOUT, "title": title, "height": 260}, xaxis={"type": "category"},
                          yaxis={"autorange": "reversed"})
+    return figure
+
+
+def plates_figure(effects: Sequence[PlateEffect], plates: NDArray[Any], names: NDArray[Any],
+                  few: NDArray[np.bool_]) -> go.Figure:
+    """Every measure's wells, plate beside plate: a box a plate, and the wells themselves where they are not too many.
+
+    Args:
+        effects: what is drawn; their `wells` are W values each.
+        plates: (W,) plate of each of these wells.
+        names: (W,) what a well is called when it is pointed at.
+        few: (W,) whether it has few cells, and is drawn in red.
+    """
+    figure = make_subplots(len(effects), 1, subplot_titles=[f"{effect.measure} ({effect.unit})" for effect in effects],
+                           vertical_spacing=min(0.1, 0.25 / max(1, len(effects) - 1)))
+    shown = np.ones(len(plates), bool) if len(plates) <= MOST_POINTS else few
+    order = sorted(set(plates))
+    for row, effect in enumerate(effects, start=1):
+        quartiles = effect.wells.groupby(plates).quantile([0.25, 0.5, 0.75]).unstack().reindex(order)
+        figure.add_box(x=order, q1=quartiles[0.25], median=quartiles[0.5], q3=quartiles[0.75], row=row, col=1,
+                       line={"color": "#90a4ae", "width": 1}, fillcolor="#eceff1", hoverinfo="skip", whiskerwidth=0)
+        for red, chosen in ((False, shown & ~few), (True, shown & few)):
+            figure.add_scatter(x=plates[chosen], y=effect.wells.to_numpy(float)[chosen], text=names[chosen],
+                               mode="markers", hovertemplate="%{text}: %{y:.3g}<extra></extra>", row=row, col=1,
+                               marker={"color": FEW_COLOUR if red else "#1b6e8c", "size": 7 if red else 5,
+                                       "symbol": "x" if red else "circle"})
+        figure.update_xaxes(type="category", categoryorder="array", categoryarray=order, row=row, col=1)
+    figure.update_layout(**{**LAYOUT, "height": 60 + 190 * len(effects), "showlegend": False,
+                            "margin": {"l": 50, "r": 10, "t": 40, "b": 30}})
+    figure.update_annotations(font_size=12)
     return figure
 
 

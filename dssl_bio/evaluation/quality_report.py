@@ -10,24 +10,33 @@ import pandas as pd
 from dssl_bio.artefact import written_whole
 from dssl_bio.errors import ScreenError
 from dssl_bio.evaluation.page import Cell, Row, Section, Table, figure_html, render_page
-from dssl_bio.evaluation.quality_maps import light_figure, plate_figure, screen_figure, well_maps
+from dssl_bio.evaluation.quality_maps import light_figure, plate_figure, plates_figure, screen_figure, well_maps
+from dssl_bio.evaluation.quality_wells import (
+    CELLS,
+    FEW_CELLS,
+    PlateEffect,
+    effects_told,
+    plate_effects,
+    wells_with_few_cells,
+)
 from dssl_bio.imaging.illumination import MIN_SITES, field_of, sample_of
 from dssl_bio.imaging.intensity import usual_sites
 from dssl_bio.imaging.quality import FLAGS
 from dssl_bio.screens.screen import FLAGGED, Images, Screen
 from dssl_bio.screens.screen import FLAGS as FLAG_COLUMN
-from dssl_bio.vocabulary import PLATE, ROW_KEY, SITE, WELL
+from dssl_bio.vocabulary import COMPOUND, DOSE_UM, PLATE, ROW_KEY, SITE, WELL
 
 PAGE, SITE_CSV, PLATE_CSV, WARNING_CSV = "quality.html", "sites.csv", "plates.csv", "warnings.csv"
 MOST_PLATES = 12
 MOST_ROWS = 200
+MOST_STRIPS = 5
 FEW = 20
 """Longer lists are folded."""
 SITES_FOR_LIGHT = 256
 
 EXPLANATIONS = (
-    "A flagged site stays in the screen and is left out of training, unless image.flagged_sites = true. An entry of a "
-    "bundle is the mean of all sites of its wells.",
+    "A flagged site stays in the screen and is left out of training and of a bundle's entries, unless "
+    "image.flagged_sites = true. An entry that would have no other site is kept and marked all_flagged.",
     "blur: details are weaker than the plate's middle by more robust standard deviations than allowed, in the median "
     "over channels: a lens out of focus blurs all of them, a phenotype some.",
     "saturation: too many pixels at the camera's largest value. debris: too many pixels far above the plate's upper "
@@ -36,6 +45,13 @@ EXPLANATIONS = (
     "Intensity maps are log2 of the mean, against the plate's median. Wells in grey were not imaged.",
     "Position effect: share of the variance between wells that a smooth surface over rows and columns explains, "
     "adjusted so that 0 is expected by chance. Layouts that put strong compounds together raise it as well.",
+    "Few cells: less than half of the cells that a site of the plate usually has (its median well; the screen's where "
+    "a plate has fewer than five wells). Dead cells, cells that came off, or wells that were never seeded; a compound "
+    "that kills reads like any other that does.",
+    "Background and brightness: the 5th and the 99th percentile of a site's pixels in a channel.",
+    "Plate effect: share of the variance between wells that lies between plates, adjusted so that 0 is expected by "
+    "chance; flagged sites are left out, a single one can hide it. Plates that hold other compounds may differ for "
+    "that reason. As a model reads it: after the intensity limits of each plate.",
     "Unevenness: root mean square of the illumination field about its mean. What is left is estimated anew from "
     "corrected sites, so the estimate's own error is in it; the uncertainty compares two halves of the sites.",
 )
@@ -52,7 +68,8 @@ def write_quality(screen: Screen, folder: Path, *, plates: Sequence[str] = (),
         progress: called with (plates drawn, plates).
 
     Returns:
-        Counts: plates, sites, flagged_sites, flags, warnings.
+        Counts: plates, sites, flagged_sites, flags, warnings, wells_with_few_cells (None where cells were not
+        counted), and plate_effect in words.
 
     Raises:
         ScreenError: the screen has no images or no such plate, or is of an earlier version.
@@ -70,7 +87,11 @@ def write_quality(screen: Screen, folder: Path, *, plates: Sequence[str] = (),
     shown = list(plates) or summary.sort_values(
         ["flagged", "position_effect"], ascending=False)[PLATE].head(MOST_PLATES).sort_values().tolist()
     maps, names = well_maps(images.table, quality, screen.wells, images.channels)
-    sections = [_overview(counts, summary, described), *_lists(screen, warnings)]
+    few = wells_with_few_cells(images.table, screen.wells)
+    every_site = np.arange(len(images.table))
+    effects = plate_effects(images.table, quality, screen.wells, images.channels, images.limits(every_site))
+    sections = [_overview(counts, summary, described), _few_section(screen, few),
+                *_effect_section(screen, effects, few), *_lists(screen, warnings)]
     for number, plate in enumerate(shown):
         sections.append(_plate_section(images, plate, maps[maps[PLATE] == plate], names))
         progress(number + 1, len(shown))
@@ -89,7 +110,9 @@ def write_quality(screen: Screen, folder: Path, *, plates: Sequence[str] = (),
         with written_whole(folder / name) as temporary:
             table.to_csv(temporary, index=False)
     return {"plates": len(summary), "sites": counts["sites"], "flagged_sites": counts["flagged_sites"],
-            "flags": counts["flags"], "warnings": len(warnings)}
+            "flags": counts["flags"], "warnings": len(warnings),
+            "wells_with_few_cells": None if few is None else len(few),
+            "plate_effect": effects_told([effect for effect in effects if np.isfinite(effect.raw)])}
 
 
 def _summary(images: Images, described: pd.DataFrame, warnings: pd.DataFrame) -> pd.DataFrame:
@@ -123,6 +146,52 @@ def _overview(counts: dict[str, Any], summary: pd.DataFrame, described: pd.DataF
             figures.append(figure_html(screen_figure(described, "position_effect", "Position effect"), "position"))
         figures.append(figure_html(screen_figure(described, "unevenness", "Uneven light that was corrected"), "light"))
     return Section("Plates", text, [table], figures)
+
+
+def _few_section(screen: Screen, few: pd.DataFrame | None) -> Section:
+    if few is None:
+        return Section("Wells with few cells", "Cells were not counted. `dssl-bio segment` counts them; make this "
+                       "report again after it.")
+    wells = screen.wells.iloc[few["row"].to_numpy()]
+    told = [column for column in (COMPOUND, DOSE_UM) if column in wells]
+    rows = [Row([Cell(str(row[PLATE])), Cell(_well_name(well)), Cell(f"{row['cells']:.4g}"),
+                 Cell(f"{row['usual']:.4g}"), Cell(_percent(row["share"])),
+                 *(Cell(_words(well[column])) for column in told)])
+            for row, well in zip(few.head(MOST_ROWS).to_dict("records"), wells.to_dict("records"), strict=False)]
+    heads = {COMPOUND: "compound", DOSE_UM: "dose, um"}
+    text = (f"Cells a site, below {FEW_CELLS:.0%} of what is usual on the plate." if len(few) else
+            f"No well has fewer than {FEW_CELLS:.0%} of the cells that are usual on its plate.")
+    table = Table(["plate", "well", "cells", "usual", "share", *(heads[column] for column in told)], rows)
+    return Section(f"Wells with few cells ({len(few):,})", text + _first(few), [table] if rows else [])
+
+
+def _effect_section(screen: Screen, effects: list[PlateEffect], few: pd.DataFrame | None) -> list[Section]:
+    """How far plates lie apart; nothing for a screen of one plate."""
+    assert screen.images is not None
+    known = [effect for effect in effects if np.isfinite(effect.raw)]
+    if not known:
+        return []
+    strongest = sorted(known, key=lambda effect: -effect.raw)
+    text = f"Plate effect: {effects_told(known)} of the variance between wells."
+    rows = [Row([Cell(effect.measure), Cell(_percent(effect.raw)), Cell(_percent(effect.scaled)), Cell(effect.highest),
+                 Cell(effect.lowest), Cell(f"{effect.distance:.3g}", effect.unit)]) for effect in strongest]
+    owner = known[0].wells.index.to_numpy()
+    plates = screen.images.table.groupby("row")[PLATE].first().reindex(owner).astype(str).to_numpy(object)
+    names = np.array([_well_name(well) for well in screen.wells.iloc[owner].to_dict("records")], object)
+    marked = np.isin(owner, [] if few is None else few["row"].to_numpy())
+    drawn = strongest[:MOST_STRIPS] + [effect for effect in strongest[MOST_STRIPS:] if effect.measure == CELLS]
+    figure = plates_figure(drawn, plates, names, marked)
+    return [Section("Plates beside each other", text, [Table(
+        ["measure", "plate effect", "as a model reads it", "highest plate", "lowest plate", "apart"], rows)],
+        [figure_html(figure, "plates")])]
+
+
+def _well_name(well: dict[Any, Any]) -> str:
+    return str(well.get(WELL) if isinstance(well.get(WELL), str) else well[ROW_KEY])
+
+
+def _words(value: Any) -> str:
+    return "" if pd.isna(value) else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _lists(screen: Screen, warnings: pd.DataFrame) -> list[Section]:

@@ -1,18 +1,22 @@
 """The quality report: what stands in it, its plate maps, and its tables."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import typer
+from scipy.stats import f_oneway
 from typer.testing import CliRunner
 
 from dssl_bio.errors import ScreenError
 from dssl_bio.evaluation.quality_maps import FLAGGED_SHARE, FOCUS_Z, plate_figure, well_maps
 from dssl_bio.evaluation.quality_report import write_quality
+from dssl_bio.evaluation.quality_wells import plate_effects, variance_between, wells_with_few_cells
 from dssl_bio.screens.ingest import ingest
 from dssl_bio.screens.manifest import read_manifest
 from dssl_bio.screens.screen import Screen
-from dssl_bio.vocabulary import CELL_COUNT, CHANNELS, PLATE, WELL
+from dssl_bio.vocabulary import CELL_COUNT, CHANNELS, COMPOUND, PLATE, WELL
 from pipelines.quality import quality
 from tests.screens.plates_of_discs import write_plates
 from tests.screens.small_screen import ingested, wells_table, write_profiles
@@ -80,3 +84,57 @@ def test_a_screen_without_images_is_an_error_and_the_command_says_so(folder, tmp
     result = CliRunner().invoke(app, [str(folder / "screen"), "--out", str(tmp_path / "q")])
     assert result.exit_code == 0, result.output
     assert "63 sites on 2 plates, 1 flagged" in result.output and (tmp_path / "q" / "quality.html").is_file()
+
+
+def test_wells_with_few_cells_are_told_with_what_was_in_them(folder, tmp_path):
+    screen = Screen.open(folder / "screen")
+    counts = np.full(len(screen.wells), 100.0)
+    counts[[3, 40]] = 49.0, 2.0
+    wells = screen.wells.assign(**{CELL_COUNT: counts, COMPOUND: [f"drug {n}" for n in range(len(counts))]})
+    few = wells_with_few_cells(screen.images.table, wells)
+    assert few["row"].tolist() == [40, 3] and few["share"].tolist() == [0.02, 0.49]
+    assert wells_with_few_cells(screen.images.table, screen.wells) is None
+    write_quality(screen, tmp_path)
+    assert "Cells were not counted" in (tmp_path / "quality.html").read_text()
+    found = write_quality(replace(screen, wells=wells), tmp_path)
+    page = (tmp_path / "quality.html").read_text()
+    assert found["wells_with_few_cells"] == 2
+    assert "Wells with few cells (2)" in page and "drug 40" in page and "drug 41" not in page
+
+
+def test_a_well_that_lost_sites_is_not_taken_for_dead_and_small_plates_are_held_against_the_screen():
+    sites = pd.DataFrame({"row": [0, 0, 0, 0, 1, 2, 3, 4, 5, 6], PLATE: ["a"] * 8 + ["b"] * 2})
+    wells = pd.DataFrame({CELL_COUNT: [400, 100, 100, 100, 100, 10, 12.0]})
+    assert wells_with_few_cells(sites, wells)["row"].tolist() == [5, 6]  # b: two wells, both dead
+
+
+def test_the_share_of_variance_between_plates_is_that_of_an_analysis_of_variance():
+    generator = np.random.default_rng(0)
+    group = np.repeat(["a", "b", "c"], 40)
+    shifted = generator.normal(size=120) + np.repeat([0.0, 2.0, 4.0], 40)
+    # population: the means 0, 2, 4 have variance 8/3, the noise 1
+    assert variance_between(shifted, group) == pytest.approx(8 / 3 / (8 / 3 + 1), abs=0.05)
+    chance = [variance_between(generator.normal(size=120), group) for _ in range(200)]
+    assert np.mean(chance) < 0.015 and max(chance) < 0.15
+    f = f_oneway(*(shifted[group == name] for name in "abc")).statistic
+    assert variance_between(shifted, group) == pytest.approx(2 * (f - 1) / (2 * f + 117))
+    for values, groups in ((shifted, np.repeat("a", 120)), (np.ones(120), group), (shifted[:3], group[[0, 40, 80]])):
+        assert np.isnan(variance_between(values, groups))
+
+
+def test_a_plate_effect_is_found_where_there_is_one_and_gone_after_scaling_by_plate(folder, tmp_path):
+    screen = Screen.open(folder / "screen")
+    quality, plates = screen.images.quality(), screen.images.table[PLATE].to_numpy()
+    on_second = (plates == "P2")[quality["site"]] & (quality["channel"] == "ER")
+    quality.loc[on_second, ["q0.05", "q0.99"]] *= 3.0
+    limits = screen.images.limits(np.arange(len(plates))).copy()
+    limits[plates == "P2", CHANNELS.index("ER")] *= 3.0
+    effects = {found.measure: found for found in plate_effects(
+        screen.images.table, quality, screen.wells, screen.images.channels, limits)}
+    er = effects["ER brightness"]
+    assert er.raw > 0.9 and er.highest == "P2" and er.distance == pytest.approx(np.log2(3), abs=0.2)
+    assert er.scaled < 0.4 and effects["DNA background"].raw < 0.5 and "cell count" not in effects
+    write_quality(screen, tmp_path)
+    page = (tmp_path / "quality.html").read_text()
+    assert "Plates beside each other" in page and "of the variance between wells." in page
+    assert "DNA background" in page

@@ -1,6 +1,7 @@
 """Passing a result on: its address, the same question on the command line, and a page to print."""
 
 import shlex
+from collections.abc import Sequence
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
@@ -14,16 +15,21 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 
 def bar(path: str, found: Answer) -> None:
     """Buttons under a result."""
-    line = command(path, found)  # here, for a download is made outside of the session
+    line = command(path, found)  # made here, for a download is made outside of the session
     with st.container(horizontal=True, gap="small"):
         with st.popover("Share", icon=":material/share:"):
             st.caption("The address of this result")
             st.code(address(), language=None, wrap_lines=True)
-            st.caption("The same on the command line")
-            st.code(line, language="bash", wrap_lines=True)
-        st.download_button("Report", lambda: report(path, found, line), "report.html", "text/html",
+            command_line(line)
+        st.download_button("Report", lambda: report(path, found, shlex.join(line)), "report.html", "text/html",
                            icon=":material/print:", on_click="ignore",
                            help="One page to print or to keep: open it in a browser and print it, to PDF if you like.")
+
+
+def command_line(parts: Sequence[str]) -> None:
+    """A command that gives what the page shows, to be copied."""
+    st.caption("The same on the command line")
+    st.code(shlex.join(parts), language="bash", wrap_lines=True)
 
 
 def address() -> str:
@@ -33,12 +39,12 @@ def address() -> str:
     return f"{url.scheme}://{url.netloc}{url.path or '/'}?{urlencode(asked)}" if url.netloc else f"?{urlencode(asked)}"
 
 
-def command(path: str, found: Answer) -> str:
+def command(path: str, found: Answer) -> list[str]:
     """The `dssl-bio retrieve` line that gives these hits."""
     dose = query.dose_um(tables(path))
     parts = ["dssl-bio", "retrieve", bundle_argument(path), "--smiles", found.identified.molecule.smiles, "--top-k",
              str(query.top_k()), *(["--dose-um", f"{dose:g}"] if dose is not None else [])]
-    return shlex.join(parts)
+    return parts
 
 
 def bundle_argument(path: str) -> str:

@@ -1,7 +1,6 @@
 """Page: many molecules at once, from a file or pasted; a table to look at and to take along."""
 
 import base64
-import shlex
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -109,8 +108,7 @@ def result(path: str, top_k: int, dose_um: float | None, job: jobs.Job) -> None:
     downloads(table)
     line = ["dssl-bio", "retrieve", share.bundle_argument(path), "--input", "FILE", "--top-k", str(top_k),
             *(["--dose-um", f"{dose_um:g}"] if dose_um is not None else []), "--out", "hits.csv"]
-    st.caption("The same on the command line")
-    st.code(shlex.join(line), language="bash", wrap_lines=True)
+    share.command_line(line)
 
 
 def downloads(table: pd.DataFrame) -> None:

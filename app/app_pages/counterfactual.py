@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import streamlit as st
-from dssl_bio.app import cards, query, words
+from dssl_bio.app import cards, query, share, words
 from dssl_bio.app.resources import opened, standardizer, tables, trained, waiting
 
 from dssl_bio.chem.standardize import MAX_CHARACTERS, Molecule
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 WELL_PARAMETER, MODE = "well", "mode"
 UNDER, REMOVED = "Give it a molecule", "Remove its treatment"
 ALL_CHANNELS = "All"
+DIFFERENCE = (("brighter", (240, 150, 30)), ("dimmer", (64, 132, 255)))
 SHOWN_FEATURES = 15
 MAX_COMPARED = 4_000
 
@@ -67,8 +68,9 @@ def chosen_well(decoder: "Decoder") -> int | None:
     if given and at is None:
         st.warning(words.plain(f"This bundle has no well {words.shortened(given)}; choose one."))
     rows = np.arange(len(wells))
-    left, right = st.columns([1, 2])
+    right = st.container()
     if PLATE in wells and wells[PLATE].notna().all():
+        left, right = st.columns([1, 2])
         plate = wells[PLATE].astype(str)
         names = sorted(plate.unique())
         name = left.selectbox("Plate", names, index=names.index(plate.iloc[at]) if at is not None else 0)
@@ -95,10 +97,12 @@ def treatment(decoder: "Decoder") -> tuple[str | None, float | None, float] | No
     if mode == REMOVED:
         return None, None, 1.0
     doses = decoder.doses_um if len(decoder.doses_um) > 1 else []
-    places = iter(st.columns([4, *([1] if doses else []), 2], vertical_alignment="bottom"))
+    places = iter(st.columns([4, *([1.6] if doses else []), 1.6], vertical_alignment="bottom"))
     text = next(places).text_input("Molecule", value=st.query_params.get(query.MOLECULE, "")[:MAX_CHARACTERS],
                                    max_chars=MAX_CHARACTERS, placeholder=query.PLACEHOLDER)
-    dose = query.dose_box(next(places), doses) if doses else None
+    dose = next(places).select_slider("Dose", [None, *doses], format_func=_dose, key="imagined_dose",
+                                      help="The phenotypes that the model learned at the dose nearest to this one.")\
+        if doses else None
     strength = next(places).slider("Strength", 0.0, 1.5, 1.0, 0.25, help="0 is untreated, 1 the molecule. An "
                                    "interpolation between the two shared parts, not a dose.",
                                    disabled=decoder.control_code is None)
@@ -108,6 +112,10 @@ def treatment(decoder: "Decoder") -> tuple[str | None, float | None, float] | No
     return text.strip(), dose, float(strength)
 
 
+def _dose(dose_um: float | None) -> str:
+    return "any" if dose_um is None else words.dose_text(dose_um)
+
+
 def pictures(decoder: "Decoder", found: "Counterfactual") -> None:
     """Control, well, prediction and difference, side by side."""
     from dssl_bio.retrieval.counterfactual_report import pictures_of
@@ -115,13 +123,21 @@ def pictures(decoder: "Decoder", found: "Counterfactual") -> None:
     channels = decoder.facts.channels
     which = st.segmented_control("Channel", [ALL_CHANNELS, *channels], default=ALL_CHANNELS, required=True)
     drawn = pictures_of(found, channels, decoder.facts.pixel_size_um, None if which == ALL_CHANNELS else [str(which)])
-    for column, (_, rgb, caption) in zip(st.columns(len(drawn)), drawn, strict=True):
+    of = "all channels" if which == ALL_CHANNELS else f"channel {which}"
+    for column, (name, rgb, caption) in zip(st.columns(len(drawn)), drawn, strict=True):
         with column:
-            st.image(as_png(rgb), caption=words.plain(caption), width="stretch")
-    key = [(name, colour_of(name, channels)) for name in channels] if which == ALL_CHANNELS else []
-    st.html(cards.channel_key([*key, ("brighter", (240, 150, 30)), ("dimmer", (64, 132, 255))]))
+            st.image(as_png(rgb), caption=words.plain(caption), width="stretch", alt=told(name, caption, of))
+    st.html(cards.channel_key([(name, colour_of(name, channels)) for name in channels] if which == ALL_CHANNELS else [])
+            + '<span class="dssl-key">In the difference:</span>' + cards.channel_key(DIFFERENCE))
     st.caption(f"Pictures of {drawn[0][1].shape[0]} points drawn from {decoder.config.image.px} pixels of "
                f"{decoder.facts.pixel_size_um:g} µm. Only the control and the measured well were ever seen.")
+
+
+def told(name: str, caption: str, of: str) -> str:
+    """A picture in words, for those who do not see it."""
+    if name.startswith("difference"):
+        return f"What changes from measured to predicted cells, {of}; orange is brighter, blue is dimmer"
+    return words.spoken(words.shortened(f"Cells, {of}: {caption}", 160))
 
 
 def changes(decoder: "Decoder", found: "Counterfactual") -> None:
@@ -178,12 +194,24 @@ def answer_of(path: str, decoder: "Decoder", row: int, asked: tuple[str | None, 
             _structure(identified.molecule, name)
     changes(decoder, found)
     around(found)
+    share.command_line(command(path, found, identified, asked))
     with st.expander("What to know", expanded=True):
         st.markdown("What the decoder does not explain of the well stays as it was measured; its specific part is kept "
                     "and only the shared part is replaced. Leaving the well unchanged is the baseline to beat: for "
                     "a molecule without effect nothing is better.")
         for note in found.notes:
             st.markdown(f"- {words.plain(note)}")
+
+
+def command(path: str, found: "Counterfactual", identified: "Identified | None",
+            asked: tuple[str | None, float | None, float]) -> list[str]:
+    """The `dssl-bio counterfactual` line that predicts the same."""
+    line = ["dssl-bio", "counterfactual", share.bundle_argument(path), "--well", str(found.well[ROW_KEY])]
+    if identified is None:
+        return [*line, "--remove-treatment", "--out", "predicted"]
+    _, dose_um, strength = asked
+    return [*line, "--smiles", identified.molecule.smiles, *(["--dose-um", f"{dose_um:g}"] if dose_um else []),
+            *(["--strength", f"{strength:g}"] if strength != 1 else []), "--out", "predicted"]
 
 
 def _structure(molecule: Molecule, name: str) -> None:

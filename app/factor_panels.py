@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
-from dssl_bio.app import cards, plots, words
+from dssl_bio.app import axis_ends, cards, plots, words
 from dssl_bio.app.resources import Answer, dark, opened, tables
 
 from dssl_bio.chem.depict import svg
 from dssl_bio.errors import DsslBioError
 from dssl_bio.retrieval.tables import Tables
-from dssl_bio.screens.entries import ENTRY_KEY
-from dssl_bio.vocabulary import COMPOUND
 
 if TYPE_CHECKING:
     from dssl_bio.factors.query import Asker, OneFactors
 
 MOST_FACTORS = 60
-TURNS = ("How far each part turns when a piece is not seen (1 − cosine); orange: the part rests on it. Each part has a "
-         "scale of its own.")
+TURNS = ("Orange: the part rests on this atom, for it changes much when the atom is left out. Each part has a scale of "
+         "its own.")
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
@@ -34,7 +32,7 @@ def asker(path: str) -> "Asker":
 
 
 def panel(path: str, found: Answer, dose_um: float | None) -> None:
-    """What the molecule's two parts rest on and where they lie, then the same of a hit that is chosen."""
+    """What the molecule's two parts rest on and where they lie."""
     st.header("Factors", anchor=False)
     st.markdown("The **shared** part is what molecule and cells have in common; the **specific** part is the "
                 "molecule's own, or the well's own: plate, position, density.")
@@ -49,28 +47,21 @@ def panel(path: str, found: Answer, dose_um: float | None) -> None:
         for column, (name, weights) in zip(st.columns(2), parts, strict=True):
             column.html(_atoms(one, name, weights))
         st.caption(TURNS)
-    _positions(one, "molecule")
+    _positions(path, one, "molecule")
     _notes(one)
-    if found.hits:
-        _of_hit(path, found)
 
 
-def _of_hit(path: str, found: Answer) -> None:
-    """Factors of the phenotype of one of the hits."""
-    entries = tables(path).entries
-    numbers = [hit.entry for hit in found.hits]
-
-    def told(number: int) -> str:
-        row = entries.iloc[number]
-        name = row[COMPOUND] if COMPOUND in row and row[COMPOUND] == row[COMPOUND] else row[ENTRY_KEY]
-        return f"{numbers.index(number) + 1}. {words.shortened(str(name), 40)}"
-
-    chosen = st.selectbox("Factors of the phenotype of hit", numbers, index=None, format_func=told,
-                          key="factors_of_hit", placeholder="Choose a hit")
-    if chosen is None:
+def of_hit(path: str, entry: int) -> None:
+    """Factors of an entry's phenotype: how much is shared, where its own part lies, and what both rest on."""
+    st.markdown("**Factors of this phenotype.** Shared: what a molecule can explain. Specific: what belongs to the "
+                "well alone, such as plate, place, density and focus.")
+    try:
+        one = asker(path).entry(entry)
+    except DsslBioError as error:
+        st.info(words.plain(str(error)))
         return
-    one = asker(path).entry(int(chosen))
     _share(one)
+    _positions(path, one, "phenotype")
     if one.weights is not None:
         from dssl_bio.evaluation.factor_figures import families_figure, places_figure
         from dssl_bio.factors.attribution import GRID
@@ -82,8 +73,7 @@ def _of_hit(path: str, found: Answer) -> None:
             figure = families_figure(one.weights.shared, one.weights.specific, one.parts)
             alt = "Feature families that the shared and the specific part rest on most"
         st.plotly_chart(plots.plain(figure), config=plots.STILL, key="hit_weights", alt=alt)
-        st.caption("How far each part turns when a piece has usual values (1 − cosine).")
-    _positions(one, "phenotype")
+        st.caption("What each part rests on: how far it turns when a piece of the picture or profile is made usual.")
     _notes(one)
 
 
@@ -98,20 +88,22 @@ def _atoms(one: "OneFactors", name: str, weights: np.ndarray) -> str:
 def _share(one: "OneFactors") -> None:
     from dssl_bio.factors.query import SHARE_TEXT
 
-    share = one.share.share
-    st.html(cards.figures([("shared", "not told" if np.isnan(share) else f"about {share:.0%}"),
-                           ("shared part", f"{one.share.shared_nats:.2f} nats"),
-                           ("specific part", f"{one.share.specific_nats:.2f} nats")], {"shared": SHARE_TEXT}))
+    share, other = one.share.share, "cells" if one.side == "molecule" else "molecules"
+    told = (f"It cannot be told how much of this {one.side} is shared with {other}." if np.isnan(share) else
+            f"**About {share:.0%}** of what tells this {one.side} apart is shared with {other}.")
+    st.markdown(told, help=f"{SHARE_TEXT} Here: shared {one.share.shared_nats:.2f}, specific "
+                           f"{one.share.specific_nats:.2f} nats.")
 
 
-def _positions(one: "OneFactors", side: str) -> None:
+def _positions(path: str, one: "OneFactors", side: str) -> None:
     if not len(one.positions):
         return
     from dssl_bio.evaluation.factor_figures import positions_figure
 
     st.plotly_chart(plots.plain(positions_figure(one.positions)), config=plots.STILL, key=f"positions_{side}",
                     alt=f"Percentiles of the {side}'s specific part on named axes")
-    st.caption("Where its specific part lies among the training set, on directions that have a name.")
+    st.caption(f"Where the {side}'s own part lies among the training set, on axes that have a name: 50 is the middle.")
+    axis_ends.ends(path, one.positions, side)
 
 
 def _notes(one: "OneFactors") -> None:

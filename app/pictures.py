@@ -80,9 +80,14 @@ def pair(path: str, entry: int, name: str, display: Display) -> str:
 def strip(path: str, entries: Sequence[tuple[int, str]], display: Display) -> str:
     """Cells of several entries beside each other, each over its caption, as HTML; those without one are left out."""
     bundle = tables(path)
-    numbers = [(int(bundle.entries[PICTURE].iloc[entry]), caption) for entry, caption in entries
-               if PICTURE in bundle.entries]
-    shown = "".join(_figure(path, number, display, words.shortened(caption, 60), f"Cells: {words.shortened(caption)}")
+    return row_of(path, [(int(bundle.entries[PICTURE].iloc[entry]), caption) for entry, caption in entries
+                         if PICTURE in bundle.entries], display)
+
+
+def row_of(path: str, numbers: Sequence[tuple[int, str]], display: Display | None = None) -> str:
+    """Pictures by their numbers beside each other, each over its caption, as HTML; all channels by default."""
+    seen = display or Display(tables(path).channels, 1.0, 1)
+    shown = "".join(_figure(path, number, seen, words.shortened(caption, 60), f"Cells: {words.shortened(caption)}")
                     for number, caption in numbers if number >= 0)
     return f'<div class="dssl-grid dssl-pair dssl-strip">{shown}</div>' if shown else ""
 

@@ -1,5 +1,7 @@
 """Page: give a molecule, see the phenotypes that cells should show with it."""
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 import streamlit as st
 from dssl_bio.app import alike, cards, factor_panels, hits, pictures, query, share, words
@@ -9,6 +11,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dssl_bio.retrieval.tables import IN_SCREEN, Tables
 from dssl_bio.vocabulary import MOA
+
+if TYPE_CHECKING:
+    from dssl_bio.retrieval.search import Hit
 
 BATCH_PAGE = "app_pages/batch.py"
 N_PICTURED = 6
@@ -84,26 +89,35 @@ def summary(path: str, found: Answer, table: pd.DataFrame) -> DeltaGenerator:
     return place
 
 
-def listing(path: str, found: Answer, table: pd.DataFrame, display: pictures.Display | None) -> None:
-    """The hits in their order, or gathered by mechanism with how far each is enriched."""
-    own = set(found.identified.entries.tolist())
+def listing(path: str, found: Answer, table: pd.DataFrame,
+            display: pictures.Display | None) -> tuple[int, DeltaGenerator] | None:
+    """The hits in their order, or gathered by mechanism with how far each is enriched.
+
+    Returns:
+        the entry whose factors are asked for and the place for them.
+    """
+    own, asked = set(found.identified.entries.tolist()), None
     grouped = len(table) > 0 and st.segmented_control(
         "Order", ["rank", "mechanism"], default="rank", required=True, key="order",
         format_func=lambda name: {"rank": "Best first", "mechanism": "By mechanism"}[name]) == "mechanism"
-    if not grouped:
-        for hit in found.hits:
-            hits.hit_card(path, hit, hit.entry in own, display)
-        return
+    for heading, told, group in gathered(path, found, table) if grouped else [("", "", found.hits)]:
+        if grouped:
+            st.html(f'<div class="dssl-group"><b>{cards.escape(heading)}</b><span>{cards.escape(told)}</span></div>')
+        for hit in group:
+            if (place := hits.hit_card(path, hit, hit.entry in own, display)) is not None:
+                asked = hit.entry, place
+    return asked
+
+
+def gathered(path: str, found: Answer, table: pd.DataFrame) -> "list[tuple[str, str, list[Hit]]]":
+    """Hits by mechanism, most enriched first: heading, what is said of it, hits."""
     entries = opened(path).entries
-    of_hit = [query.value(entries.iloc[hit.entry], MOA) for hit in found.hits]
+    groups: dict[str, list[Hit]] = {name: [] for name in table["mechanism"]}
+    for hit in found.hits:
+        groups.setdefault(query.value(entries.iloc[hit.entry], MOA), []).append(hit)
     told = {row.mechanism: f"{row.hits} of {len(found.hits)} hits, {row.expected:.2f} expected by chance, "
                            f"p {words.number(row.p)}" for row in table.itertuples()}
-    for name in [*told, *([""] if "" in of_hit else [])]:
-        st.html(f'<div class="dssl-group"><b>{cards.escape(name or "Not annotated")}</b>'
-                f"<span>{cards.escape(told.get(name, ''))}</span></div>")
-        for hit, mechanism in zip(found.hits, of_hit, strict=True):
-            if mechanism == name:
-                hits.hit_card(path, hit, hit.entry in own, display)
+    return [(name or "Not annotated", told.get(name, ""), group) for name, group in groups.items() if group]
 
 
 def mechanisms(path: str, found: Answer) -> pd.DataFrame:
@@ -140,13 +154,16 @@ def page() -> None:
         st.header("Phenotypes, best first", anchor=False)
         every = pictures.stored(path)
         display = pictures.display_settings(bundle, every.shape[3]) if every is not None else None
-        listing(path, found, table, display)
+        asked = listing(path, found, table, display)
     with beside:
         alike.neighbours(path, found)
     molecule = found.identified.molecule
     trusted.markdown(words.plain(trust(path, molecule.smiles, molecule.inchikey)))
     with beside:  # last: it takes the longest, and the hits are there to be looked at
         factor_panels.panel(path, found, query.dose_um(bundle))
+    if asked is not None:
+        with asked[1]:
+            factor_panels.of_hit(path, asked[0])
 
 
 page()

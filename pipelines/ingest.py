@@ -70,7 +70,7 @@ def show(screen: "Screen") -> None:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in quality["flags"].items())
         print(f"{quality['sites']:,} sites, {quality['flagged_sites']:,} flagged{f' ({kinds})' if kinds else ''}"
               + (f", {quality['wells_without_unflagged_site']:,} wells without another; flagged sites are kept and "
-                 f"left out of training; see `dssl-bio quality {screen.folder}`" if kinds else ""))
+                 f"left out of training and entries; see `dssl-bio quality {screen.folder}`" if kinds else ""))
     for note in screen.record["notes"]:
         print(f"  note: {note}")
     files = [name for name, count in (("rejected", counts["rejected"]), ("unjoined", counts["wells_without_molecule"]))

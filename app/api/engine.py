@@ -28,7 +28,7 @@ from dssl_bio.retrieval.search import Hit, Searcher
 from dssl_bio.retrieval.significance import Null
 from dssl_bio.retrieval.tables import SPLIT, Tables
 from dssl_bio.retrieval.wells import FEW_CELLS, relative_cell_count
-from dssl_bio.screens.entries import ENTRY_KEY
+from dssl_bio.screens.entries import ALL_FLAGGED, ENTRY_KEY
 from dssl_bio.vocabulary import COMPOUND, DOSE_UM, INCHIKEY, MOA, MOLECULE_ID, PLATE, SMILES, WELL
 
 logger = logging.getLogger(__name__)
@@ -182,7 +182,7 @@ class Engine:
             compound=_text(entry, COMPOUND), dose_um=_number(entry, DOSE_UM), plate=_text(entry, PLATE),
             well=_text(entry, WELL), mechanism=_text(entry, MOA), **_significance(hit, self.bundle.null),
             own=hit.entry in found.identified.entries, cells_left=cells,
-            few_cells=cells is not None and cells < FEW_CELLS)
+            few_cells=cells is not None and cells < FEW_CELLS, all_flagged=bool(entry.get(ALL_FLAGGED, False)))
 
     def _molecule(self, hit: MoleculeHit, own: str) -> forms.MoleculeFound:
         row = self.tables.molecules.iloc[hit.row]

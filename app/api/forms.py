@@ -88,6 +88,7 @@ class PhenotypeHit(BaseModel):
     own: bool = Field(description="The phenotype was measured with this very molecule.")
     cells_left: float | None = Field(description="As a share of the plate's untreated wells; null when not counted.")
     few_cells: bool = Field(description="So few are left that the phenotype may be that of dying cells.")
+    all_flagged: bool = Field(description="Every site behind the phenotype is flagged by quality control.")
 
 
 class MoleculeAnswer(BaseModel):

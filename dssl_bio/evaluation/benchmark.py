@@ -34,7 +34,9 @@ from dssl_bio.studies.jobs import Job, Report, run_jobs, silent
 
 logger = logging.getLogger(__name__)
 
-FOLDS_TABLE, WELL_PROFILES, VECTORS = "folds.parquet", "well_profiles.npy", "vectors"
+FOLDS_TABLE, VECTORS = "folds.parquet", "vectors"
+WELL_PROFILES = ("profiles_of_sound_sites.npy", "well_profiles.npy")
+"""Statistics of images without the sites that quality control flagged, and with them."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ def run_benchmark(screen: Screen, folds: pd.DataFrame, options: BenchmarkOptions
                                          if job.settings["method"] == name), 1) for name in methods},
              "training": {job.key: results[job.key]["metrics"] for job in done if results[job.key].get("metrics")},
              "left_out": failed, "modality": modality, "encoder_choice": choices}
+    if modality not in screen.profiles and screen.images is not None and not options.config.image.flagged_sites:
+        facts["flagged_sites_left_out"] = int(screen.images.flagged.sum())
     return [*placed, *ensembles(placed)], facts
 
 
@@ -164,16 +168,18 @@ def division_of(screen: Screen, folds: pd.DataFrame, fold: int, options: Benchma
     modality = (modalities(screen) or [""])[0] if options.modality == "auto" else options.modality
     if modality in screen.profiles:
         phenotypes = phenotypes_of(screen, modality)
-        rows, profiles = phenotypes.rows, well_profiles(phenotypes)
+        rows, profiles, sound = phenotypes.rows, well_profiles(phenotypes), None
     else:
         if screen.images is None:
             raise EvaluationError(f"screen {screen.name} has no modality {modality!r}; it has "
                                   f"{', '.join(modalities(screen))}")
         rows = np.unique(screen.images.table["row"].to_numpy()).astype(np.int64)
-        profiles = np.load(folder / WELL_PROFILES, allow_pickle=False)
+        counted = options.config.image.flagged_sites | ~screen.images.flagged
+        sound = np.isin(rows, screen.images.table["row"].to_numpy()[counted])
+        profiles = np.load(folder / WELL_PROFILES[options.config.image.flagged_sites], allow_pickle=False)
     activity = true_activity(options.truth) if options.truth else activity_of(screen, rows, profiles)
     return divide(screen, split_of_fold(folds, fold), rows, profiles, fold=f"fold {fold}", mode=options.mode,
-                  train_where=options.train_where, gallery_where=options.gallery_where, activity=activity)
+                  train_where=options.train_where, gallery_where=options.gallery_where, activity=activity, sound=sound)
 
 
 def ensembles(placed: Sequence[Placed]) -> list[Placed]:
@@ -201,6 +207,8 @@ def _job(screen: Screen, folds: pd.DataFrame, options: BenchmarkOptions, modalit
                 "fold": int(fold), "seed": int(seed), "modality": modality, "mode": options.mode,
                 "train_where": options.train_where, "gallery_where": options.gallery_where,
                 "config": config if trained else None}
+    if modality not in screen.profiles:
+        settings["flagged_sites"] = options.config.image.flagged_sites
     return Job(f"{name}-fold{fold}-seed{seed}", place, settings)
 
 
@@ -222,7 +230,8 @@ def place(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _division_and_context(settings: dict[str, Any], folder: Path) -> tuple[Division, TrainingContext]:
     screen, folds = _opened(settings["screen"], settings["screen_id"], str(folder), settings["folds"])
-    config = checked(settings["config"], TrainConfig, "benchmark") if settings["config"] else TrainConfig()
+    values = settings["config"] or {"image": {"flagged_sites": settings.get("flagged_sites", False)}}
+    config = checked(values, TrainConfig, "benchmark")
     options = BenchmarkOptions((), config=config, mode=settings["mode"], modality=settings["modality"],
                                train_where=settings["train_where"], gallery_where=settings["gallery_where"])
     context = TrainingContext(config, settings["modality"], settings["train_where"])
@@ -237,11 +246,12 @@ def _opened(screen: str, screen_id: str, folder: str, folds: str) -> tuple[Scree
 
 def _keep_image_profiles(screen: Screen, modality: str, config: TrainConfig, folder: Path) -> None:
     """Statistics of all images, which baselines read: computed once."""
-    path = folder / WELL_PROFILES
+    path = folder / WELL_PROFILES[config.image.flagged_sites]
     if path.is_file():
         return
     size = screen.images.pixel_size_um if screen.images is not None else None
-    phenotypes = phenotypes_of(screen, modality, tile_px=config.image.tile_px, pixel_size_um=size)
+    phenotypes = phenotypes_of(screen, modality, tile_px=config.image.tile_px, pixel_size_um=size,
+                               flagged=config.image.flagged_sites)
     with written_whole(path) as temporary:
         with temporary.open("wb") as file:
             np.save(file, well_profiles(phenotypes), allow_pickle=False)

@@ -30,7 +30,7 @@ class Division:
             known.
         entries: the gallery, training and held-out entries: entry_key, molecule_id, mechanism, active, plate, batch,
             held_out.
-        rows: (R,) positions in the screen's wells of all wells with the modality.
+        rows: (R,) positions in the screen's wells of all wells with the modality that quality control leaves in.
         membership: (R,) number of each well's entry, -1 for none.
         training: (R,) wells that a method may learn from.
         profiles: (R, F) normalised profile of each well, or statistics of its images.
@@ -88,7 +88,7 @@ class Division:
 
 def divide(screen: Screen, split: pd.DataFrame, rows: NDArray[np.int64], profiles: NDArray[np.float32], *, fold: str,
            mode: EntryMode = "consensus", train_where: str | None = None, gallery_where: str | None = None,
-           activity: "pd.Series[bool] | None" = None) -> Division:
+           activity: "pd.Series[bool] | None" = None, sound: Mask | None = None) -> Division:
     """Divides a screen by a split of its molecules.
 
     Args:
@@ -101,6 +101,8 @@ def divide(screen: Screen, split: pd.DataFrame, rows: NDArray[np.int64], profile
         train_where: wells that may be learnt from.
         gallery_where: wells that are entries.
         activity: by molecule_id; from the screen's annotations when absent.
+        sound: (len(rows),) wells with a site that quality control did not flag: the others are learnt from by no method
+            and take part only as an entry that has no sound well. All when absent.
 
     Raises:
         DsslBioError: no held-out entry, or nothing to learn from.
@@ -110,8 +112,9 @@ def divide(screen: Screen, split: pd.DataFrame, rows: NDArray[np.int64], profile
     part = wells[MOLECULE_ID].map(molecules.set_index(MOLECULE_ID)["split"]).to_numpy(object)[rows]
     takes_part = pd.notna(part)
     in_gallery = takes_part & _mask(wells, gallery_where)[rows]
-    training = takes_part & (part != "test") & _mask(wells, train_where)[rows]
-    entries, numbers = entries_of(wells, rows[in_gallery], mode)
+    sound = np.ones(len(rows), dtype=bool) if sound is None else sound
+    training = takes_part & (part != "test") & _mask(wells, train_where)[rows] & sound
+    entries, numbers = entries_of(wells, rows[in_gallery], mode, sound[in_gallery])
     membership = np.full(len(rows), -1, dtype=np.int64)
     membership[in_gallery] = numbers
     facts = molecules.set_index(MOLECULE_ID)
@@ -131,7 +134,9 @@ def divide(screen: Screen, split: pd.DataFrame, rows: NDArray[np.int64], profile
         if place in entries:
             places = entries.groupby(MOLECULE_ID)[place].agg(_joined)
             molecules[place] = molecules[MOLECULE_ID].map(places).fillna("").to_numpy()
-    return Division(screen, fold, molecules, entries, rows, membership, training, profiles)
+    stays = sound | (membership >= 0)
+    return Division(screen, fold, molecules, entries, rows[stays], membership[stays], training[stays],
+                    profiles if stays.all() else profiles[stays])
 
 
 def query_molecules(division: Division) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from dssl_bio.evaluation.division import Division, divide
 from dssl_bio.evaluation.heldout import mechanism_table, ranks_table
 from dssl_bio.evaluation.methods import Method, Vectors, retrievals
 from dssl_bio.evaluation.truth import probe_truth, true_activity
-from dssl_bio.learning.phenotypes import Phenotypes
+from dssl_bio.learning.phenotypes import Phenotypes, flagged_words
 from dssl_bio.learning.representation import SharedSpecific
 from dssl_bio.learning.run import Run
 from dssl_bio.learning.well_profiles import well_profiles
@@ -82,7 +82,11 @@ def evaluate_run(run: Run, screen: Screen, *, mode: EntryMode = "consensus", gal
     split, notes = split_on(run, screen)
     activity = true_activity(truth) if truth else None
     division = divide(screen, split, phenotypes.rows, well_profiles(phenotypes), fold=run.id, mode=mode,  # type: ignore[arg-type]
-                      train_where=run.config.train_where, gallery_where=gallery_where, activity=activity)
+                      train_where=run.config.train_where, gallery_where=gallery_where, activity=activity,
+                      sound=np.isin(phenotypes.rows, phenotypes.trainable))
+    if words := flagged_words(phenotypes, division.rows, division.membership, division.entries):
+        notes.append(words)
+        report(words)
     report(f"{int(division.molecules['held_out'].sum())} held-out molecules, "
            f"{int(division.entries['held_out'].sum())} held-out entries, {len(division.entries)} entries in all")
     molecules = run.embed_molecules(division.standardised)

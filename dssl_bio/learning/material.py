@@ -94,7 +94,7 @@ def _left_out(phenotypes: ProfilePhenotypes | ImagePhenotypes) -> str:
         return ""
     return (f"{phenotypes.n_left_out} of {len(phenotypes.images.table)} sites are flagged by quality control and left "
             f"out, {len(phenotypes.rows) - len(phenotypes.trainable)} wells with them (image.flagged_sites = true "
-            "trains on them)")
+            "reads them)")
 
 
 def _usable(screen: Screen, config: TrainConfig, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -12,6 +13,7 @@ from dssl_bio.errors import RunError
 from dssl_bio.imaging.crops import resampled, tiles_of
 from dssl_bio.imaging.intensity import scaled
 from dssl_bio.learning.views import profile_view, tile_view
+from dssl_bio.screens.entries import ALL_FLAGGED
 from dssl_bio.screens.screen import Images, Profiles, Screen
 from dssl_bio.screens.site_store import SiteStore, window_of
 
@@ -23,6 +25,8 @@ class Phenotypes(Protocol):
     """What training and indexing ask of a modality."""
 
     rows: Rows
+    trainable: Rows
+    """Wells with something that may be learnt from; for images, a site that quality control did not flag."""
 
     def sample(self, rows: Rows, generator: np.random.Generator) -> Tensor:
         """One input per well (N, ...), with the sampling that training wants (a random tile)."""
@@ -106,8 +110,8 @@ class ImagePhenotypes:
     def __init__(self, images: Images, tile_px: int, pixel_size_um: float, *, flagged: bool = True):
         """Opens sites for a model that reads tiles of `tile_px` pixels of `pixel_size_um` micrometres.
 
-        Without `flagged`, sites that quality control marked are not sampled from, and wells that have no others are
-        not `trainable`; whatever reads whole wells reads all of their sites.
+        Without `flagged`, sites that quality control marked are left out wherever a well has others. Wells that have
+        no others are not `trainable`; who reads them all the same reads what there is.
         """
         self.images, self.tile_px = images, tile_px
         self.zoom = images.pixel_size_um / pixel_size_um
@@ -126,8 +130,8 @@ class ImagePhenotypes:
             self._cache = np.asarray(images.sites[:])
 
     def sites_of(self, row: int) -> NDArray[np.int64]:
-        """Numbers of the sites of a well."""
-        return self._sites[row]
+        """Numbers of the sites of a well that count."""
+        return self._sampled.get(row, self._sites[row])
 
     def read(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
         """Scaled sites (N, C, H, W) at the model's pixel size."""
@@ -159,17 +163,38 @@ class ImagePhenotypes:
         return tile_view(inputs)
 
     def chunks(self, rows: Rows, membership: NDArray[np.int64]) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
-        """Every site in tiles that cover it."""
+        """Every site that counts in tiles that cover it."""
         for row, entry in zip(rows, membership, strict=True):
             if entry < 0:
                 continue
-            tiles = tiles_of(self.read(self._sites[int(row)]), self.tile_px)
+            tiles = tiles_of(self.read(self.sites_of(int(row))), self.tile_px)
             yield torch.from_numpy(tiles), np.full(len(tiles), entry)
+
+
+def flagged_words(phenotypes: Phenotypes, rows: Rows, membership: NDArray[np.int64], entries: pd.DataFrame) -> str:
+    """What quality control keeps out of entries, in words; empty for nothing.
+
+    Args:
+        phenotypes: that the entries were made of.
+        rows: wells.
+        membership: (len(rows),) number of each well's entry, -1 for none.
+        entries: from `screens.entries`.
+    """
+    if not isinstance(phenotypes, ImagePhenotypes) or not phenotypes.n_left_out:
+        return ""
+    kept = rows[(membership >= 0) & ~np.isin(rows, phenotypes.trainable)]
+    n_read = sum(len(phenotypes.sites_of(int(row))) for row in kept)
+    n_wells = len(phenotypes.rows) - len(phenotypes.trainable) - len(kept)
+    n_marked = int(entries[ALL_FLAGGED].sum())
+    return (f"{phenotypes.n_left_out - n_read} of {len(phenotypes.images.table)} sites are flagged by quality control "
+            f"and left out, {n_wells} wells with them"
+            + (f"; {n_marked} entries have no other sites, are kept and marked {ALL_FLAGGED}" if n_marked else "")
+            + " (image.flagged_sites = true reads all)")
 
 
 def phenotypes_of(screen: Screen, modality: str, *, features: list[str] | None = None, tile_px: int = 96,
                   pixel_size_um: float | None = None, flagged: bool = True) -> ProfilePhenotypes | ImagePhenotypes:
-    """The named modality of a screen; without `flagged`, sites that quality control marked are not trained on.
+    """The named modality of a screen; without `flagged`, sites that quality control marked are left out.
 
     Raises:
         RunError: the screen has no such modality; those it has are listed.

@@ -14,7 +14,7 @@ from dssl_bio.learning.model import molecule_needs
 from dssl_bio.learning.query import shared_of
 from dssl_bio.retrieval.queries import Query
 from dssl_bio.retrieval.search import Searcher
-from dssl_bio.screens.entries import ENTRY_KEY
+from dssl_bio.screens.entries import ALL_FLAGGED, ALL_FLAGGED_WORDS, ENTRY_KEY
 from dssl_bio.vocabulary import COMPOUND, DOSE_UM, MOA, MOLECULE_ID, PLATE, WELL
 
 CHUNK = 256
@@ -92,9 +92,13 @@ def _hits(searcher: Searcher, good: list[tuple[int, Query, Featurized]], top_k: 
     of_entry = {name: entries[column].to_numpy() if column in entries else None
                 for name, column in OF_THE_ENTRY.items()}
     p = found.p.ravel()
+    message = np.where(p > null.resolution, "", floor).astype(object)
+    if ALL_FLAGGED in entries:
+        doubt = np.where(entries[ALL_FLAGGED], ALL_FLAGGED_WORDS, "")
+        message = np.array(["; ".join(filter(None, words)) for words in zip(message, doubt, strict=True)], dtype=object)
     return pd.DataFrame({
         **{name: np.repeat(np.array(values, dtype=object), n_hits) for name, values in of_query.items()},
         "rank": pd.array(np.tile(np.arange(1, n_hits + 1), len(good)), "Int64"), **of_entry,
         "score": found.scores.ravel().astype(float).round(6), "p": p, "q": found.q.ravel(), "status": OK,
-        "message": np.where(p > null.resolution, "", floor),
+        "message": message,
     })

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from dssl_bio.artefact import new_folder, require_disk, seal, write_json
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.errors import BundleError
-from dssl_bio.learning.phenotypes import ImagePhenotypes, Phenotypes, ProfilePhenotypes
+from dssl_bio.learning.phenotypes import ImagePhenotypes, Phenotypes, ProfilePhenotypes, flagged_words
 from dssl_bio.learning.representation import SharedSpecific, unit_rows
 from dssl_bio.learning.run import MOLECULE_TABLE, Run
 from dssl_bio.retrieval.applicability import EXPECTED_RECALL, from_benchmark
@@ -34,10 +34,10 @@ from dssl_bio.retrieval.bundle import (
 from dssl_bio.retrieval.significance import MIN_DRAWS, Codes, Null, mismatched_pairs
 from dssl_bio.retrieval.tables import IN_SCREEN, PICTURE, PICTURES, SPLIT, WELLS
 from dssl_bio.retrieval.wells import wells_table
-from dssl_bio.screens.entries import EntryMode, entries_of
+from dssl_bio.screens.entries import EntryMode, entries_of, usable_controls
 from dssl_bio.screens.expressions import parse
 from dssl_bio.screens.screen import Screen
-from dssl_bio.vocabulary import COMPOUND, INCHIKEY, MOA, MOLECULE_ID, PERT_TYPE, PLATE, ROW_KEY, SMILES
+from dssl_bio.vocabulary import COMPOUND, INCHIKEY, MOA, MOLECULE_ID, PLATE, ROW_KEY, SMILES
 
 logger = logging.getLogger(__name__)
 
@@ -74,15 +74,19 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
     expected = from_benchmark(benchmark) if benchmark else None
     phenotypes = run.phenotypes(screen)
     rows = phenotypes.rows
-    control = (screen.wells[PERT_TYPE] == "negcon").to_numpy()
-    kept = parse(where).mask(screen.wells) if where else np.ones(len(screen.wells), dtype=bool)
-    entries, membership = entries_of(screen.wells, rows, mode)
-    entries, membership = _only(entries, membership, kept[rows])
+    sound = np.isin(rows, phenotypes.trainable)
+    control = usable_controls(screen.wells, rows, sound)
+    kept = parse(where).mask(screen.wells)[rows] if where else np.ones(len(rows), dtype=bool)
+    entries, numbers = entries_of(screen.wells, rows[kept], mode, sound[kept])
     if len(entries) == 0:
         raise BundleError(f"screen {screen.name} has no well to index" + (f" where {where}" if where else ""))
+    membership = np.full(len(rows), -1, dtype=np.int64)
+    membership[kept] = numbers
+    if words := flagged_words(phenotypes, rows, membership, entries):
+        report(words)
     report(require_disk(folder, _disk_needed(phenotypes, len(entries), int(control.sum()))))
-    vectors, well_vectors = _embedded(run, phenotypes, rows, membership, control[rows], progress)
-    control_rows, control_vectors = rows[control[rows]], well_vectors.take(np.flatnonzero(control[rows]))
+    vectors, well_vectors = _embedded(run, phenotypes, rows, membership, control, progress)
+    control_rows, control_vectors = rows[control], well_vectors.take(np.flatnonzero(control))
     library = _library(run, screen)
     library_vectors = run.embed_molecules(_molecules(library))
     null = _null(library, library_vectors, entries, vectors, run.config.seed if seed is None else seed)
@@ -179,16 +183,6 @@ def _spread(vectors: NDArray[np.float32], used: NDArray[np.bool_]) -> NDArray[np
     result = np.zeros((len(used), vectors.shape[1]), np.float32)
     result[used] = vectors
     return result
-
-
-def _only(entries: pd.DataFrame, membership: NDArray[np.int64],
-          kept: NDArray[np.bool_]) -> tuple[pd.DataFrame, NDArray[np.int64]]:
-    """Entries that keep a well, renumbered."""
-    membership = np.where(kept, membership, -1)
-    used = np.unique(membership[membership >= 0])
-    renumbered = np.full(len(entries) + 1, -1)
-    renumbered[used] = np.arange(len(used))
-    return entries.iloc[used].reset_index(drop=True), renumbered[membership]
 
 
 def _library(run: Run, screen: Screen) -> pd.DataFrame:

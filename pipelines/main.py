@@ -12,6 +12,7 @@ from dssl_bio import __version__
 
 from . import (
     benchmark,
+    correct,
     counterfactual,
     decode,
     demo,
@@ -80,6 +81,7 @@ app.command()(simulate.simulate)
 app.add_typer(manifest.app, name="manifest")
 app.command()(ingest.ingest)
 app.command()(quality.quality)
+app.command()(correct.correct)
 app.command()(segment.segment)
 app.add_typer(images.app, name="images")
 app.command()(pretrain.pretrain)

@@ -30,6 +30,7 @@ INDEPENDENT = ["dssl_bio.learning.losses", "dssl_bio.evaluation.metrics"]
 DOORS = {
     "rdkit": "dssl_bio.chem",
     "faiss": "dssl_bio.retrieval.index",
+    "harmonypy": "dssl_bio.screens.harmony",
     "tifffile": "dssl_bio.imaging",
     "imagecodecs": "dssl_bio.imaging",
     "cellpose": "dssl_bio.imaging",

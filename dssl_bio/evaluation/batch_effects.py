@@ -4,7 +4,7 @@ Both are shown, since a correction that removes plates may remove phenotypes wit
 subtracting plate means took recall@10 from 0.378 to 0.153 where a plate was a condition).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from dssl_bio.learning.activity import average_precision
 from dssl_bio.learning.representation import SharedSpecific, unit_rows
 from dssl_bio.learning.transforms import sphering
 from dssl_bio.learning.well_facts import negative_controls
+from dssl_bio.screens.screen import Screen
 from dssl_bio.vocabulary import BATCH, MOA, MOLECULE_ID, PLATE
 
 Floats = NDArray[np.floating]
@@ -28,6 +29,9 @@ SHRINKAGE = 0.1
 MOST_WELLS = 3_000
 AS_MEASURED, SPHERED = "profiles as measured", "profiles, sphered on controls"
 SHARED, SPECIFIC = "shared representation", "specific representation"
+WORDS = {"same_plate": "of the ten nearest wells of other molecules, on the own plate",
+         "replicates": "average precision of the molecule's wells on other plates",
+         "mechanism": "same mechanism among the ten nearest on other plates"}
 
 
 def batch_effects(division: Division, wells: SharedSpecific) -> pd.DataFrame:
@@ -61,6 +65,48 @@ def batch_effects(division: Division, wells: SharedSpecific) -> pd.DataFrame:
     mechanism = facts[MOA].to_numpy(object) if MOA in facts else None
     return plates_and_biology(named, facts[column].astype(str).to_numpy(), facts[MOLECULE_ID].to_numpy(object),
                               mechanism)
+
+
+def block_effects(screen: Screen, blocks: Sequence[str], by: str) -> pd.DataFrame:
+    """Plate and biology in feature blocks of a screen, over the wells that have a molecule, a batch and all blocks.
+
+    Args:
+        screen: the data.
+        blocks: names of feature blocks; each is standardised over these wells.
+        by: column of the wells: plate or batch.
+
+    Returns:
+        the table of `plates_and_biology`; empty with few wells.
+    """
+    shared = set.intersection(*(set(screen.profiles[name].rows.tolist()) for name in blocks))
+    wells = screen.wells
+    rows = np.array(sorted(row for row in shared if pd.notna(wells[MOLECULE_ID].iloc[row])
+                           and pd.notna(wells[by].iloc[row])), dtype=np.int64)
+    if len(rows) < MIN_WELLS:
+        return pd.DataFrame()
+    if len(rows) > MOST_WELLS:
+        rows = np.sort(np.random.default_rng(0).choice(rows, MOST_WELLS, replace=False))
+    named = {}
+    for name in blocks:
+        profiles = screen.profiles[name]
+        values = np.asarray(profiles.values, dtype=float)[pd.Index(profiles.rows).get_indexer(rows)]
+        spread = values.std(0)
+        named[name] = (values - values.mean(0)) / np.where(spread > 1e-9, spread, 1.0)
+    facts = wells.iloc[rows]
+    return plates_and_biology(named, facts[by].astype(str).to_numpy(), facts[MOLECULE_ID].to_numpy(object),
+                              facts[MOA].to_numpy(object) if MOA in facts else None)
+
+
+def effects_in_words(table: pd.DataFrame) -> list[str]:
+    """A line a description: how much nearness follows the plate, and how much the biology, each beside chance."""
+    if table.empty:
+        return ["too few wells with molecule and batch to tell plate and biology"]
+    lines = []
+    for row in table.to_dict("records"):
+        parts = [f"{words} {row[name]:.3f} (chance {row[f'{name}_chance']:.3f})" for name, words in WORDS.items()
+                 if np.isfinite(row[name])]
+        lines.append(f"  {row['representation']}: " + "; ".join(parts))
+    return lines
 
 
 def plates_and_biology(named: Mapping[str, Floats], plate: NDArray[np.str_], molecule: NDArray[np.object_],

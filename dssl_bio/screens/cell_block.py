@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dssl_bio.artefact import checksum, read_record, write_json, written_whole
 from dssl_bio.errors import ScreenError
 from dssl_bio.imaging.cell_features import cell_features
+from dssl_bio.screens.added_block import CELL_BLOCKS, require_free_name, write_block
 from dssl_bio.screens.by_plate import PlateJob, by_plate
 from dssl_bio.screens.ingest_profiles import MAX_MISSING
 from dssl_bio.screens.masks import MaskLayer, images_id, open_layer
 from dssl_bio.screens.normalize import Normalisation, normalized
-from dssl_bio.screens.screen import COLUMNS, PROFILES, ROWS, VALUES, Screen
+from dssl_bio.screens.screen import Screen
 from dssl_bio.screens.segment import images_of
 from dssl_bio.vocabulary import PERT_TYPE, PLATE
 
@@ -57,10 +57,7 @@ def add_cell_block(screen: Screen, layer: MaskLayer, name: str = BLOCK, *, worke
     Raises:
         ScreenError: a plate failed, no cell was found, or a block of that name came with the screen.
     """
-    record = read_record(screen.folder, "screen")
-    if name in record["profiles"] and name not in record.get("cell_blocks", {}):
-        raise ScreenError(f"screen {screen.name} came with features {name!r}, which are not replaced; "
-                          "choose another name")
+    require_free_name(screen, name)
     jobs = [PlateJob(plate["plate"], PlateToMeasure(screen.folder.resolve(), layer.name, tuple(plate["sites"])))
             for plate in layer.facts["plates"]]
     done = by_plate(_measure_plate, jobs, layer.folder / MEASURED, fingerprint=_fingerprint, n_plates=len(jobs),
@@ -80,7 +77,8 @@ def add_cell_block(screen: Screen, layer: MaskLayer, name: str = BLOCK, *, worke
         normalisation = "plate"
         notes.append("normalised against all wells of each plate: a plate has fewer than two negative controls")
     result = normalized(values, plates, control, normalisation)
-    _write(screen, name, result, features, rows, normalisation, layer)
+    write_block(screen, name, CELL_BLOCKS, result, features, rows, normalisation,
+                {"masks": layer.name, "engine": layer.facts["engine"], "algorithm": ALGORITHM})
     return CellBlock(name, len(features), len(rows), n_cells, notes)
 
 
@@ -136,35 +134,3 @@ def _cleaned(medians: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str], 
     if len(whole) < len(medians):
         notes.append(f"{len(medians) - len(whole)} wells left out: too few cells for all features")
     return whole.index.to_numpy(np.int64), whole.to_numpy(np.float64), list(whole.columns), notes
-
-
-def _write(screen: Screen, name: str, values: np.ndarray, features: list[str], rows: np.ndarray,
-           normalisation: Normalisation, layer: MaskLayer) -> None:
-    """Writes the block, then the screen's record with it; a record never names files that are not there."""
-    path, folder = screen.folder / "screen.json", screen.folder / PROFILES / name
-    record = _without(read_record(screen.folder, "screen"), name)
-    if folder.exists():
-        write_json(path, record)
-    with written_whole(folder) as work:
-        work.mkdir()
-        np.ascontiguousarray(values, np.float32).tofile(work / VALUES)
-        np.save(work / ROWS, rows.astype(np.int32))
-        (work / COLUMNS).write_text(json.dumps(features, indent=0), encoding="utf-8")
-    record["profiles"].append(name)
-    record["modalities"].append(name)
-    record["normalisation"][name], record["transform"][name] = normalisation, "none"
-    record["cell_blocks"] = {**record.get("cell_blocks", {}), name: {
-        "masks": layer.name, "engine": layer.facts["engine"], "algorithm": ALGORITHM}}
-    record["files"] |= {f"{PROFILES}/{name}/{file}": checksum(folder / file) for file in (VALUES, ROWS, COLUMNS)}
-    write_json(path, record)
-
-
-def _without(record: dict, name: str) -> dict:
-    """The record of a screen without a block."""
-    for key in ("profiles", "modalities"):
-        record[key] = [other for other in record[key] if other != name]
-    for key in ("normalisation", "transform", "cell_blocks"):
-        record[key] = {other: value for other, value in record.get(key, {}).items() if other != name}
-    record["files"] = {file: value for file, value in record["files"].items()
-                       if not file.startswith(f"{PROFILES}/{name}/")}
-    return record

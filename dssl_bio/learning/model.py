@@ -99,9 +99,10 @@ def build_model(config: TrainConfig, facts: ScreenFacts) -> DisentangledModel:
         residual = condition_dim > 0 and config.specific_input == "residual"
         return Encoder(trunk, out_dim, config.hidden, condition_dim, config.dropout, members, ridge, residual)
 
+    molecule = encoder(_molecule_trunk(config, facts), config.shared_dim)  # first: the order of draws is the seed's
     phenotype = _phenotype_trunk(config, facts)
     in_bags = facts.modality == "images" and config.image.bag_tiles > 1
-    shared = (encoder(_molecule_trunk(config, facts), config.shared_dim),
+    shared = (molecule,
               BagEncoder(phenotype, config.shared_dim, config.hidden, config.dropout, config.members,
                          attention=config.image.pooling == "attention") if in_bags
               else encoder(phenotype, config.shared_dim))

@@ -24,7 +24,7 @@ from dssl_bio.evaluation.methods import Vectors
 from dssl_bio.evaluation.truth import true_activity
 from dssl_bio.learning.activity import activity_of
 from dssl_bio.learning.choice import AUTO
-from dssl_bio.learning.config import TrainConfig
+from dssl_bio.learning.config import ImageConfig, TrainConfig
 from dssl_bio.learning.phenotypes import modalities, phenotypes_of
 from dssl_bio.learning.representation import unit_rows
 from dssl_bio.learning.well_profiles import well_profiles
@@ -35,8 +35,10 @@ from dssl_bio.studies.jobs import Job, Report, run_jobs, silent
 logger = logging.getLogger(__name__)
 
 FOLDS_TABLE, VECTORS = "folds.parquet", "vectors"
-WELL_PROFILES = ("profiles_of_sound_sites.npy", "well_profiles.npy")
+WELL_PROFILES = ("profiles_of_sound_sites", "well_profiles")
 """Statistics of images without the sites that quality control flagged, and with them."""
+OF_ALL_METHODS = ("flagged_sites", "pixel_size_um")
+"""Settings of images that decide what baselines see, too."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def division_of(screen: Screen, folds: pd.DataFrame, fold: int, options: Benchma
         rows = np.unique(screen.images.table["row"].to_numpy()).astype(np.int64)
         counted = options.config.image.flagged_sites | ~screen.images.flagged
         sound = np.isin(rows, screen.images.table["row"].to_numpy()[counted])
-        profiles = np.load(folder / WELL_PROFILES[options.config.image.flagged_sites], allow_pickle=False)
+        profiles = np.load(_image_profiles(folder, options.config.image), allow_pickle=False)
     activity = true_activity(options.truth) if options.truth else activity_of(screen, rows, profiles)
     return divide(screen, split_of_fold(folds, fold), rows, profiles, fold=f"fold {fold}", mode=options.mode,
                   train_where=options.train_where, gallery_where=options.gallery_where, activity=activity, sound=sound)
@@ -208,7 +210,7 @@ def _job(screen: Screen, folds: pd.DataFrame, options: BenchmarkOptions, modalit
                 "train_where": options.train_where, "gallery_where": options.gallery_where,
                 "config": config if trained else None}
     if modality not in screen.profiles:
-        settings["flagged_sites"] = options.config.image.flagged_sites
+        settings["image"] = {name: getattr(options.config.image, name) for name in OF_ALL_METHODS}
     return Job(f"{name}-fold{fold}-seed{seed}", place, settings)
 
 
@@ -230,7 +232,7 @@ def place(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _division_and_context(settings: dict[str, Any], folder: Path) -> tuple[Division, TrainingContext]:
     screen, folds = _opened(settings["screen"], settings["screen_id"], str(folder), settings["folds"])
-    values = settings["config"] or {"image": {"flagged_sites": settings.get("flagged_sites", False)}}
+    values = settings["config"] or {"image": settings.get("image", {})}
     config = checked(values, TrainConfig, "benchmark")
     options = BenchmarkOptions((), config=config, mode=settings["mode"], modality=settings["modality"],
                                train_where=settings["train_where"], gallery_where=settings["gallery_where"])
@@ -244,14 +246,17 @@ def _opened(screen: str, screen_id: str, folder: str, folds: str) -> tuple[Scree
     return Screen.open(Path(screen)), pd.read_parquet(Path(folder) / FOLDS_TABLE)
 
 
+def _image_profiles(folder: Path, image: ImageConfig) -> Path:
+    size = f"_{image.pixel_size_um:g}um" if image.pixel_size_um else ""
+    return folder / f"{WELL_PROFILES[image.flagged_sites]}{size}.npy"
+
+
 def _keep_image_profiles(screen: Screen, modality: str, config: TrainConfig, folder: Path) -> None:
     """Statistics of all images, which baselines read: computed once."""
-    path = folder / WELL_PROFILES[config.image.flagged_sites]
+    path = _image_profiles(folder, config.image)
     if path.is_file():
         return
-    size = screen.images.pixel_size_um if screen.images is not None else None
-    phenotypes = phenotypes_of(screen, modality, tile_px=config.image.tile_px, pixel_size_um=size,
-                               flagged=config.image.flagged_sites)
+    phenotypes = phenotypes_of(screen, modality, image=config.image, seed=config.seed)
     with written_whole(path) as temporary:
         with temporary.open("wb") as file:
             np.save(file, well_profiles(phenotypes), allow_pickle=False)

@@ -115,6 +115,10 @@ class ImageConfig(Config):
                                                                       "entry's wells")
     bag_tiles: int = Field(1, ge=1, description="tiles of a well that step 1 sees at once; attention needs several")
     flagged_sites: bool = Field(False, description="read sites that quality control marked, too")
+    pixel_size_um: float | None = Field(None, gt=0, description="of the tiles; the screen's when absent")
+    tiles: Literal["sites", "nuclei"] = Field("sites", description="cut anywhere in sites, or around nuclei")
+    masks: str = Field("classical", description="layer of masks whose nuclei tiles are cut around")
+    nuclei_per_well: int = Field(64, ge=0, description="at most, chosen by the seed; 0 for all")
 
 
     @model_validator(mode="after")

@@ -65,9 +65,7 @@ def prepare(screen: Screen, config: TrainConfig, split: pd.DataFrame | None = No
     """
     modality = modality_of(screen, config)
     config, _ = choose(config, modality, None, lambda line: None)
-    size = screen.images.pixel_size_um if screen.images is not None else None
-    phenotypes = phenotypes_of(screen, modality, tile_px=config.image.tile_px, pixel_size_um=size,
-                               flagged=config.image.flagged_sites)
+    phenotypes = phenotypes_of(screen, modality, image=config.image, seed=config.seed)
     if split is None:
         split = partition(screen.wells, screen.molecules, config.split, config.seed)
     rows = _usable(screen, config, phenotypes.trainable)
@@ -84,7 +82,8 @@ def prepare(screen: Screen, config: TrainConfig, split: pd.DataFrame | None = No
     pairs = Pairs(train_rows, numbers, MoleculeInputs.of(_molecules(screen, train_ids), needs), phenotypes, wells)
     facts = _facts(config, modality, phenotypes, pairs, screen)
     validation = _validation(screen, valid_rows, needs, phenotypes)
-    note = "; ".join(filter(None, (note, _left_out(phenotypes))))
+    tiles = phenotypes.tiles_words() if isinstance(phenotypes, ImagePhenotypes) else ""
+    note = "; ".join(filter(None, (note, tiles, _left_out(phenotypes))))
     return Material(config, facts, split, pairs, validation, controls_of(screen, config, phenotypes), note)
 
 
@@ -125,7 +124,7 @@ def _facts(config: TrainConfig, modality: str, phenotypes: ProfilePhenotypes | I
         doses = (float(np.nanmin(pairs.facts.dose)), float(np.nanmax(pairs.facts.dose)))
     if isinstance(phenotypes, ImagePhenotypes) and screen.images is not None:
         return ScreenFacts(modality, landmarks, kernel, channels=tuple(screen.images.channels),
-                           pixel_size_um=screen.images.pixel_size_um, doses_um=doses,
+                           pixel_size_um=phenotypes.pixel_size_um, doses_um=doses,
                            clipping=screen.images.clipping)
     assert isinstance(phenotypes, ProfilePhenotypes)
     n_features = len(phenotypes.features)

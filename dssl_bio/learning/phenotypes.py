@@ -1,5 +1,6 @@
 """Phenotypes of a screen as the encoders read them: profiles, or tiles of sites; one class each, one interface."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -10,12 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dssl_bio.errors import RunError
-from dssl_bio.imaging.crops import resampled, tiles_of
+from dssl_bio.imaging.crops import crop_of, even_squares, resampled, tiles_of
 from dssl_bio.imaging.intensity import scaled
+from dssl_bio.learning.config import ImageConfig
 from dssl_bio.learning.views import profile_view, tile_view
 from dssl_bio.screens.entries import ALL_FLAGGED
+from dssl_bio.screens.masks import MaskLayer, open_layer
+from dssl_bio.screens.nuclei import Nuclei, nuclei_of
 from dssl_bio.screens.screen import Images, Profiles, Screen
-from dssl_bio.screens.site_store import SiteStore, window_of
+from dssl_bio.screens.site_store import SiteArray, SiteStore, window_of
 
 Rows = NDArray[np.int64]
 IN_MEMORY_BYTES = 2_000_000_000
@@ -107,13 +111,21 @@ class ProfilePhenotypes:
 class ImagePhenotypes:
     """Sites cut into tiles of one pixel size, scaled by their plate's limits as training and serving both do."""
 
-    def __init__(self, images: Images, tile_px: int, pixel_size_um: float, *, flagged: bool = True):
+    def __init__(self, images: Images, tile_px: int, pixel_size_um: float, *, flagged: bool = True,
+                 masks: MaskLayer | None = None, nuclei_per_well: int = 0, seed: int = 0):
         """Opens sites for a model that reads tiles of `tile_px` pixels of `pixel_size_um` micrometres.
 
         Without `flagged`, sites that quality control marked are left out wherever a well has others. Wells that have
         no others are not `trainable`; who reads them all the same reads what there is.
+
+        With `masks`, tiles are cut around nuclei, of each well at most `nuclei_per_well` (0 for all) that `seed`
+        chooses. A well without any is read in tiles of the same size that cover its sites: that no cell is left is a
+        phenotype.
+
+        Raises:
+            RunError: a site that counts has no masks.
         """
-        self.images, self.tile_px = images, tile_px
+        self.images, self.tile_px, self.pixel_size_um = images, tile_px, pixel_size_um
         self.zoom = images.pixel_size_um / pixel_size_um
         owners = images.table["row"].to_numpy()
         self.rows = np.unique(owners).astype(np.int64)
@@ -128,6 +140,24 @@ class ImagePhenotypes:
         mapped = isinstance(images.sites, SiteStore) and images.sites.mapped  # the system's cache serves all processes
         if not mapped and int(np.prod(images.sites.shape)) * 2 <= IN_MEMORY_BYTES:
             self._cache = np.asarray(images.sites[:])
+        self.nuclei: Nuclei | None = None
+        if masks is not None:
+            self.nuclei = self._nuclei(masks, nuclei_per_well, seed)
+
+    def _nuclei(self, masks: MaskLayer, most: int, seed: int) -> Nuclei:
+        counting = np.concatenate([self.sites_of(int(row)) for row in self.rows])
+        if missing := len(np.setdiff1d(counting, masks.sites)):
+            raise RunError(f"tiles are cut around nuclei, and masks {masks.name} have none of {missing:,} of "
+                           f"{len(counting):,} sites; segment the other plates too")
+        return nuclei_of(self.images, masks, self.rows.tolist(), self.sites_of, most, seed)
+
+    def tiles_words(self) -> str:
+        """Around what tiles are cut; empty where that is anywhere."""
+        if self.nuclei is None:
+            return ""
+        without = len(self.rows) - len(self.nuclei.of_well)
+        return (f"tiles of {self.tile_px} px ({self.tile_px * self.pixel_size_um:.0f} um) around {self.nuclei.source}"
+                + (f"; {without} wells have none and are read whole" if without else ""))
 
     def sites_of(self, row: int) -> NDArray[np.int64]:
         """Numbers of the sites of a well that count."""
@@ -139,7 +169,36 @@ class ImagePhenotypes:
         return resampled(result, self.zoom, self.tile_px)
 
     def sample(self, rows: Rows, generator: np.random.Generator) -> Tensor:
-        """One random tile (N, C, tile_px, tile_px) of a random site of each well."""
+        """One tile (N, C, tile_px, tile_px) of each well: around a random nucleus, or anywhere in a random site."""
+        if self.nuclei is None:
+            return torch.from_numpy(self._anywhere(rows, generator))
+        of_well = [self.nuclei.of_well.get(int(row)) for row in rows]
+        has = np.array([found is not None for found in of_well])
+        chosen = np.array([generator.choice(found) for found in of_well if found is not None], dtype=np.int64)
+        tiles = np.empty((len(rows), len(self.images.channels), self.tile_px, self.tile_px), np.float32)
+        tiles[has] = self.around(chosen)
+        if not has.all():
+            tiles[~has] = self._anywhere(rows[~has], generator)
+        return torch.from_numpy(tiles)
+
+    def around(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Scaled tiles (N, C, tile_px, tile_px) around nuclei by their numbers in `nuclei`."""
+        assert self.nuclei is not None
+        resamples = abs(self.zoom - 1) >= 0.01
+        size = math.ceil(self.tile_px / self.zoom) if resamples else self.tile_px
+        shape = (self.images.sites.shape[2], self.images.sites.shape[3])
+        sites, corners = self.nuclei.site[numbers], self.nuclei.corners(numbers, size, shape)
+        windows = [window_of(self._source, int(site), int(y), int(x), size)
+                   for site, (y, x) in zip(sites, corners, strict=True)]
+        if not windows:
+            return np.zeros((0, len(self.images.channels), self.tile_px, self.tile_px), np.float32)
+        found = scaled(np.stack(windows), self.images.limits(sites), self.images.clipping.ceiling)
+        if not resamples and min(shape) >= size:
+            return found
+        return np.stack([crop_of(window, self.zoom, self.tile_px) for window in found])
+
+    def _anywhere(self, rows: Rows, generator: np.random.Generator) -> NDArray[np.float32]:
+        """One random tile of a random site of each well."""
         numbers = np.array([generator.choice(self._sampled[int(row)]) for row in rows])
         # Scaling is pixel by pixel: where nothing is resampled, only the tile need be read and scaled.
         as_stored = abs(self.zoom - 1) < 0.01 and min(self.images.sites.shape[2:]) >= self.tile_px
@@ -148,12 +207,14 @@ class ImagePhenotypes:
         top = generator.integers(0, shape[2] - size + 1, len(rows))
         left = generator.integers(0, shape[3] - size + 1, len(rows))
         if sites is not None:
-            return torch.from_numpy(np.stack([site[:, y:y + size, x:x + size]
-                                              for site, y, x in zip(sites, top, left, strict=True)]))
-        source = self.images.sites if self._cache is None else self._cache
-        tiles = np.stack([window_of(source, int(number), y, x, size)
+            return np.stack([site[:, y:y + size, x:x + size] for site, y, x in zip(sites, top, left, strict=True)])
+        tiles = np.stack([window_of(self._source, int(number), y, x, size)
                           for number, y, x in zip(numbers, top, left, strict=True)])
-        return torch.from_numpy(scaled(tiles, self.images.limits(numbers), self.images.clipping.ceiling))
+        return scaled(tiles, self.images.limits(numbers), self.images.clipping.ceiling)
+
+    @property
+    def _source(self) -> SiteArray:
+        return self.images.sites if self._cache is None else self._cache
 
     def _raw(self, numbers: NDArray[np.int64]) -> NDArray[np.uint16]:
         return self._cache[numbers] if self._cache is not None else self.images.read(numbers)
@@ -163,11 +224,16 @@ class ImagePhenotypes:
         return tile_view(inputs)
 
     def chunks(self, rows: Rows, membership: NDArray[np.int64]) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
-        """Every site that counts in tiles that cover it."""
+        """Every site that counts in tiles that cover it, or the tiles around a well's chosen nuclei."""
         for row, entry in zip(rows, membership, strict=True):
             if entry < 0:
                 continue
-            tiles = tiles_of(self.read(self.sites_of(int(row))), self.tile_px)
+            if self.nuclei is None:
+                tiles = tiles_of(self.read(self.sites_of(int(row))), self.tile_px)
+            elif (found := self.nuclei.of_well.get(int(row))) is not None:
+                tiles = self.around(found)
+            else:
+                tiles = even_squares(self.read(self.sites_of(int(row))), self.tile_px)
             yield torch.from_numpy(tiles), np.full(len(tiles), entry)
 
 
@@ -192,15 +258,28 @@ def flagged_words(phenotypes: Phenotypes, rows: Rows, membership: NDArray[np.int
             + " (image.flagged_sites = true reads all)")
 
 
-def phenotypes_of(screen: Screen, modality: str, *, features: list[str] | None = None, tile_px: int = 96,
-                  pixel_size_um: float | None = None, flagged: bool = True) -> ProfilePhenotypes | ImagePhenotypes:
-    """The named modality of a screen; without `flagged`, sites that quality control marked are left out.
+def phenotypes_of(screen: Screen, modality: str, *, features: list[str] | None = None, image: ImageConfig | None = None,
+                  pixel_size_um: float | None = None, seed: int = 0) -> ProfilePhenotypes | ImagePhenotypes:
+    """The named modality of a screen, as a model reads it.
+
+    Args:
+        screen: the data.
+        modality: `images` or the name of a feature block.
+        features: of a trained model.
+        image: which tiles are cut, and of which sites.
+        pixel_size_um: of the tiles; `image`'s, or the screen's own, when absent.
+        seed: of the choice of nuclei.
 
     Raises:
         RunError: the screen has no such modality; those it has are listed.
+        ScreenError: tiles are to be cut around nuclei, and the screen has no such masks.
     """
     if modality == "images" and screen.images is not None:
-        return ImagePhenotypes(screen.images, tile_px, pixel_size_um or screen.images.pixel_size_um, flagged=flagged)
+        image = image or ImageConfig()
+        size = pixel_size_um or image.pixel_size_um or screen.images.pixel_size_um
+        masks = open_layer(screen, image.masks) if image.tiles == "nuclei" else None
+        return ImagePhenotypes(screen.images, image.tile_px, size, flagged=image.flagged_sites, masks=masks,
+                               nuclei_per_well=image.nuclei_per_well, seed=seed)
     if modality in screen.profiles:
         return ProfilePhenotypes(screen.profiles[modality], features)
     raise RunError(f"screen {screen.name} has no modality {modality!r}; it has {', '.join(modalities(screen))}")

@@ -121,8 +121,8 @@ class Run:
                 raise RunError(f"the model reads channels {', '.join(self.facts.channels)}; screen {screen.name} has "
                                f"{', '.join(screen.images.channels)}")
         return phenotypes_of(screen, self.facts.modality, features=list(self.facts.features) or None,
-                             tile_px=self.config.image.tile_px, pixel_size_um=self.facts.pixel_size_um or None,
-                             flagged=self.config.image.flagged_sites)
+                             image=self.config.image, pixel_size_um=self.facts.pixel_size_um or None,
+                             seed=self.config.seed)
 
     def embed_wells(self, phenotypes: Phenotypes, rows: NDArray[np.int64], membership: NDArray[np.int64] | None = None,
                     progress: Callable[[int, int], None] | None = None, *, specific: bool = True,

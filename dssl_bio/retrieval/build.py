@@ -82,6 +82,9 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
         raise BundleError(f"screen {screen.name} has no well to index" + (f" where {where}" if where else ""))
     membership = np.full(len(rows), -1, dtype=np.int64)
     membership[kept] = numbers
+    tiles = phenotypes.tiles_words() if isinstance(phenotypes, ImagePhenotypes) else ""
+    if tiles:
+        report(tiles)
     if words := flagged_words(phenotypes, rows, membership, entries):
         report(words)
     report(require_disk(folder, _disk_needed(phenotypes, len(entries), int(control.sum()))))
@@ -118,7 +121,7 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
              model_id=run.id, screen_name=screen.name, simulated=bool(screen.simulated or run.simulated),
              trained_on=run.record["screen_name"], trained_on_simulated=run.simulated, entries=mode,
              n_entries=len(entries), citation=screen.record.get("citation"), licence=screen.record.get("licence"),
-             title=screen.record.get("title"),
+             title=screen.record.get("title"), tiles=tiles,
              null={"name": null.name, "n_draws": len(null.scores), "resolution": null.resolution})
     report(f"{len(entries)} entries, {len(controls)} controls, {len(library)} molecules; null: {null.name}, "
            f"{len(null.scores):,} draws")

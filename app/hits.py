@@ -9,15 +9,17 @@ from dssl_bio.app import cards, kept, plots, words
 from dssl_bio.app.pictures import Display, pair
 from dssl_bio.app.query import listed, value
 from dssl_bio.app.resources import cell_counts, opened, tables, usual_changes
+from streamlit.delta_generator import DeltaGenerator
 
 from dssl_bio.retrieval.wells import FEW_CELLS, annotations_of
-from dssl_bio.screens.entries import ENTRY_KEY, N_WELLS
+from dssl_bio.screens.entries import ALL_FLAGGED, ENTRY_KEY, N_WELLS
 from dssl_bio.vocabulary import COMPOUND, DOSE_UM, MOA, MOLECULE_ID, PLATE, WELL
 
 if TYPE_CHECKING:
     from dssl_bio.retrieval.search import Hit
 
 N_FAMILIES = 8
+FACTORS_OF = "factors_of_hit"
 MAX_ANNOTATIONS, MAX_ANNOTATION = 6, 32
 """The screen's own columns that a card shows; long texts, such as scaffolds, are no label."""
 
@@ -27,14 +29,18 @@ def name_of(entry: pd.Series) -> str:
     return value(entry, COMPOUND) or value(entry, MOLECULE_ID) or str(entry[ENTRY_KEY])
 
 
-def hit_card(path: str, hit: "Hit", own: bool, display: Display | None) -> None:
-    """One hit: what is seen beside what is known, in one piece, and a button that keeps it."""
+def hit_card(path: str, hit: "Hit", own: bool, display: Display | None) -> DeltaGenerator | None:
+    """One hit: what is seen beside what is known, in one piece, and buttons; gives the place for its factors if asked.
+
+    The page fills that place last: it takes longest, and the other hits are there to be looked at.
+    """
     bundle = opened(path)
     entry = tables(path).entries.iloc[hit.entry]
     name = name_of(entry)
     share = cell_share(path, hit.entry)
     tags = [(value(entry, MOA), ""), ("the molecule itself" if own else "", "own"),
-            ("few cells" if share == share and share < FEW_CELLS else "", "warn")]
+            ("few cells" if share == share and share < FEW_CELLS else "", "warn"),
+            ("flagged sites only" if bool(entry.get(ALL_FLAGGED, False)) else "", "warn")]
     facts = cards.facts([
         *facts_of_entry(path, hit.entry), ("Cosine", f"{hit.score:.3f}"), ("p", words.p_text(hit.p, bundle.null)),
         ("q", words.q_text(hit, bundle.null)),
@@ -43,7 +49,15 @@ def hit_card(path: str, hit: "Hit", own: bool, display: Display | None) -> None:
     with st.container(border=True):
         st.html(f'<div class="dssl-hit">{seen}<div>{cards.title(words.shortened(name, 80), hit.rank, tags)}{facts}'
                 "</div></div>")
-        kept.keep_button(path, hit.entry, name, hit.score)
+        with st.container(horizontal=True, gap="small"):
+            kept.keep_button(path, hit.entry, name, hit.score)
+            opened_here = st.session_state.get(FACTORS_OF) == hit.entry
+            if st.button("Hide factors" if opened_here else "Factors", key=f"factors_{hit.entry}", type="tertiary",
+                         icon=":material/tune:", help="What the cells show because of the molecule, and what is the "
+                         "well's own: plate, place, density"):
+                st.session_state[FACTORS_OF] = None if opened_here else hit.entry
+                st.rerun()
+        return st.container() if opened_here else None
 
 
 def seen_of(path: str, entry: int, name: str, display: Display | None) -> str:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dssl_bio.errors import DsslBioError
 from dssl_bio.retrieval.answer import Answer
-from dssl_bio.retrieval.tables import SPLIT, Tables
+from dssl_bio.retrieval.tables import Tables
 
 if TYPE_CHECKING:
     from dssl_bio.chem.standardize_many import Standardizer
@@ -37,7 +37,6 @@ logger = logging.getLogger(__name__)
 BUNDLE_PARAMETER = "bundle"
 TIME_LIMIT_S = 5.0
 FIRST_PAGE_S = 4.0
-MAX_COMPARED = 4_000
 
 _ready: set[str] = set()
 _turns = Turns()
@@ -160,24 +159,23 @@ def trained(path: str) -> "Trained":
 
 
 @st.cache_resource(show_spinner=False, max_entries=512)
-def trust(path: str, smiles: str, inchikey: str) -> str:
-    """How far a molecule is from the training molecules, and what recall to expect there, in words.
+def trust(path: str, smiles: str, inchikey: str) -> tuple[str, str]:
+    """How far a molecule is from the training molecules and what recall to expect there: a sentence, and the figures.
 
     The first question of a bundle compares its training molecules with each other, so a page asks for this last.
     """
+    from dssl_bio.app.words import nearness, plain
+
     from dssl_bio.chem.standardize import Molecule
     from dssl_bio.retrieval.applicability import applicability, read_expected
 
     bundle = tables(path)
-    n_trained = int((bundle.molecules[SPLIT] == "train").sum())
-    if n_trained > MAX_COMPARED:
-        return (f"Its distance to the {n_trained:,} training molecules is not computed on this page; "
-                "dssl-bio retrieve tells it.")
     try:
-        return applicability(Molecule(smiles, inchikey), bundle.molecules, read_expected(bundle.folder),
-                             trained(path)).words
+        expected = read_expected(bundle.folder)
+        found = applicability(Molecule(smiles, inchikey), bundle.molecules, expected, trained(path))
     except DsslBioError as error:
-        return str(error)
+        return plain(str(error)), ""
+    return nearness(found, expected), found.words
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

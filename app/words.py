@@ -8,6 +8,7 @@ from dssl_bio.retrieval.significance import MIN_DRAWS, Null
 from dssl_bio.retrieval.tables import Tables
 
 if TYPE_CHECKING:
+    from dssl_bio.retrieval.applicability import Applicability, ExpectedRecall
     from dssl_bio.retrieval.reverse import MoleculeHit
     from dssl_bio.retrieval.search import Hit
 
@@ -31,6 +32,9 @@ UNLIKE_PROFILES = ("The spread of these values is far from that of this screen's
                    "normalised in the same way, and the answer below means little.")
 
 SMALL_Q, EVEN_Q = 0.05, 0.5
+LIKENESS = ((0.5, "Much like the training molecules"), (0.05, "Less like the training molecules than most of them are"),
+            (0.0, "Unlike the training molecules"))
+"""Least share of training molecules that are further from their own nearest than the molecule is, and what it means."""
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&^=/@'\"])")
 
@@ -43,8 +47,32 @@ def plain(text: str) -> str:
 
 def sentence(error: Exception) -> str:
     """What is wrong, as a sentence."""
-    text = str(error).strip()
+    return sentence_of(str(error))
+
+
+def sentence_of(text: str) -> str:
+    """A text of the library as a sentence of a page."""
+    text = text.strip()
     return plain(text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else "."))
+
+
+def nearness(found: "Applicability", expected: "ExpectedRecall | None") -> str:
+    """How far to trust an answer, in one plain sentence: likeness to the training molecules, and what recall to expect.
+
+    `further` of the molecule is the share of training molecules that lie further from their own nearest.
+    """
+    if found.trained:
+        return ("**The model was trained on this very molecule**, so its own phenotype is remembered, not predicted, "
+                "and says nothing about new molecules.")
+    like = next(text for least, text in LIKENESS if found.further >= least)
+    told = f"**{like}** (Tanimoto {found.similarity:.2f} to the nearest)"
+    if expected is None:
+        return (f"{told}; how often such a molecule finds its own phenotype is not known, because this bundle was "
+                "indexed without a benchmark.")
+    one = expected.at(found.similarity)
+    less = "" if expected.within(found.similarity) else "at most "
+    return (f"{told}: {less}{100 * one.recall:.0f} of 100 such molecules find their own phenotype among the first ten "
+            f"of {expected.gallery:.0f}, where chance finds {100 * expected.chance:.0f}.")
 
 
 def standing_out(best_q: float) -> str:

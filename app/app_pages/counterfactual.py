@@ -7,12 +7,13 @@ import pandas as pd
 import streamlit as st
 from dssl_bio.app import cards, query, share, words
 from dssl_bio.app.resources import opened, standardizer, tables, trained, waiting
+from streamlit.delta_generator import DeltaGenerator
 
 from dssl_bio.chem.standardize import MAX_CHARACTERS, Molecule
 from dssl_bio.errors import DsslBioError
 from dssl_bio.imaging.compose import colour_of
 from dssl_bio.imaging.compose import png as as_png
-from dssl_bio.retrieval.tables import SPLIT, Tables
+from dssl_bio.retrieval.tables import Tables
 from dssl_bio.vocabulary import COMPOUND, DOSE_UM, PERT_TYPE, PLATE, ROW_KEY, WELL
 
 if TYPE_CHECKING:
@@ -21,11 +22,10 @@ if TYPE_CHECKING:
     from dssl_bio.retrieval.lookup import Identified
 
 WELL_PARAMETER, MODE = "well", "mode"
-UNDER, REMOVED = "Give it a molecule", "Remove its treatment"
+UNDER, REMOVED, UNTREATED = "Give it a molecule", "Remove its treatment", "untreated"
 ALL_CHANNELS = "All"
 DIFFERENCE = (("brighter", (240, 150, 30)), ("dimmer", (64, 132, 255)))
 SHOWN_FEATURES = 15
-MAX_COMPARED = 4_000
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -53,9 +53,8 @@ def answered(path: str, row: int, text: str | None, dose_um: float | None,
     if identified is None:
         return None, without_treatment(bundle, decoder, row)
     vector = bundle.run.embed_molecules([identified.molecule], specific=False).shared
-    few = int((bundle.molecules[SPLIT] == "train").sum()) <= MAX_COMPARED
     found = under_molecule(bundle, decoder, row, identified.molecule, vector, dose_um=dose_um, strength=strength,
-                           name=identified.compound, trained=trained(path) if few else None)
+                           name=identified.compound, trained=trained(path))
     return identified, found
 
 
@@ -93,16 +92,16 @@ def label(well: pd.Series) -> str:
 
 def treatment(decoder: "Decoder") -> tuple[str | None, float | None, float] | None:
     """Asks what the well is imagined to get: a text (None for no treatment), a dose, a strength."""
-    mode = st.segmented_control("Imagine", [UNDER, REMOVED], default=UNDER, key=MODE, required=True)
-    if mode == REMOVED:
+    given = REMOVED if st.query_params.get(MODE) == UNTREATED else UNDER
+    if st.segmented_control("Imagine", [UNDER, REMOVED], default=given, key=MODE, required=True) == REMOVED:
+        st.query_params[MODE] = UNTREATED
         return None, None, 1.0
+    st.query_params.pop(MODE, None)
     doses = decoder.doses_um if len(decoder.doses_um) > 1 else []
     places = iter(st.columns([4, *([1.6] if doses else []), 1.6], vertical_alignment="bottom"))
     text = next(places).text_input("Molecule", value=st.query_params.get(query.MOLECULE, "")[:MAX_CHARACTERS],
                                    max_chars=MAX_CHARACTERS, placeholder=query.PLACEHOLDER)
-    dose = next(places).select_slider("Dose", [None, *doses], format_func=_dose, key="imagined_dose",
-                                      help="The phenotypes that the model learned at the dose nearest to this one.")\
-        if doses else None
+    dose = dose_slider(next(places), doses) if doses else None
     strength = next(places).slider("Strength", 0.0, 1.5, 1.0, 0.25, help="0 is untreated, 1 the molecule. An "
                                    "interpolation between the two shared parts, not a dose.",
                                    disabled=decoder.control_code is None)
@@ -110,6 +109,19 @@ def treatment(decoder: "Decoder") -> tuple[str | None, float | None, float] | No
         return None
     st.query_params[query.MOLECULE] = text.strip()
     return text.strip(), dose, float(strength)
+
+
+def dose_slider(place: DeltaGenerator, doses: list[float]) -> float | None:
+    """Asks for a dose of the screen, or any; the address keeps it."""
+    given = next((dose for dose in doses if st.query_params.get(query.DOSE) == f"{dose:g}"), None)
+    dose: float | None = place.select_slider(
+        "Dose", [None, *doses], given, format_func=_dose, key="imagined_dose",
+        help="Among what the model has learned, the phenotypes at the dose nearest to this one.")
+    if dose is None:
+        st.query_params.pop(query.DOSE, None)
+    else:
+        st.query_params[query.DOSE] = f"{dose:g}"
+    return dose
 
 
 def _dose(dose_um: float | None) -> str:

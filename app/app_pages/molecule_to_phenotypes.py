@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 from dssl_bio.app import alike, cards, factor_panels, hits, pictures, query, share, words
 from dssl_bio.app.editor import editor, remember
-from dssl_bio.app.resources import Answer, answer, opened, trust, waiting
+from dssl_bio.app.resources import Answer, answer, opened, searcher, trust, waiting
 from streamlit.delta_generator import DeltaGenerator
 
 from dssl_bio.retrieval.tables import IN_SCREEN, Tables
@@ -57,7 +57,7 @@ def molecule_card(found: Answer) -> None:
                 + cards.links(molecule.inchikey))
 
 
-def summary(path: str, found: Answer, table: pd.DataFrame) -> DeltaGenerator:
+def summary(path: str, found: Answer, table: pd.DataFrame, dose_um: float | None) -> DeltaGenerator:
     """What the search found as a whole; gives the place where how far to trust it is told once that is known."""
     from dssl_bio.retrieval.ranks import own_rank
 
@@ -76,7 +76,9 @@ def summary(path: str, found: Answer, table: pd.DataFrame) -> DeltaGenerator:
             st.info(told)
         place = st.empty()
         place.markdown("Comparing it with the training molecules ...")
-        st.markdown(words.plain(words.null_sentence(bundle.null)))
+        if told := searcher(path, dose_um).dose_words():
+            st.markdown(words.sentence_of(told))
+        st.caption(words.plain(words.null_sentence(bundle.null)))
         if len(table):
             st.html(cards.table("Mechanisms among the hits", MECHANISMS, [
                 (row.mechanism, f"{row.hits}", f"{row.in_gallery:,}", f"{row.expected:.2f}", words.number(row.p))
@@ -148,7 +150,7 @@ def page() -> None:
     with left:
         molecule_card(found)
     with right:
-        trusted = summary(path, found, table)
+        trusted = summary(path, found, table, query.dose_um(bundle))
     listed, beside = st.columns([2, 1], gap="large")
     with listed:
         st.header("Phenotypes, best first", anchor=False)
@@ -158,7 +160,8 @@ def page() -> None:
     with beside:
         alike.neighbours(path, found)
     molecule = found.identified.molecule
-    trusted.markdown(words.plain(trust(path, molecule.smiles, molecule.inchikey)))
+    told, figures = trust(path, molecule.smiles, molecule.inchikey)
+    trusted.markdown(told, help=words.plain(figures) or None)
     with beside:  # last: it takes the longest, and the hits are there to be looked at
         factor_panels.panel(path, found, query.dose_um(bundle))
     if asked is not None:

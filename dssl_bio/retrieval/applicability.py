@@ -13,21 +13,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
+from scipy.sparse import csc_array, vstack
 from scipy.special import betaincinv
 
 from dssl_bio.artefact import verify
-from dssl_bio.chem.fingerprints import count_morgan
+from dssl_bio.chem.fingerprints import FINGERPRINT_BITS, count_morgan
 from dssl_bio.chem.standardize import Molecule, standardize
 from dssl_bio.errors import BundleError, DsslBioError
-from dssl_bio.learning.encoders.molecule_kernel import min_max_tanimoto
 from dssl_bio.vocabulary import COMPOUND, INCHIKEY, MOLECULE_ID, SMILES
 
 EXPECTED_RECALL = "expected_recall.json"
 METHOD, SETTING, DIRECTION = "dssl", "held-out library", "molecule → phenotype"
 MOST_BINS, MIN_IN_BIN = 6, 30
 LEVEL = 0.95
+MOST_COMPARED = 2_000
+"""Training molecules that are compared with all others: of 2,000 a share is known within about two points."""
+PRINTS_AT_ONCE = 4_096
 K = 10
 
 
@@ -175,38 +177,46 @@ class Applicability:
 
 @dataclass(frozen=True)
 class Trained:
-    """The molecules that a model was trained on, compared with each other: made once, for many questions.
+    """The molecules that a model was trained on, some of them compared with all others: made once, for many questions.
 
     Attributes:
         places: (T,) rows of the library.
-        prints: (T, bits) count-Morgan fingerprints.
-        nearest: (T,) place among the T of each one's nearest other.
-        first: (T,) Tanimoto to it.
-        second: (T,) Tanimoto to the nearest but one.
+        prints: (T, bits) count-Morgan fingerprints, sparse.
+        totals: (T,) sum of each one's counts.
+        compared: (R,) which of the T were compared with all others: all of a few, else some at random.
+        nearest: (R,) place among the T of each one's nearest other.
+        first: (R,) Tanimoto to it.
+        second: (R,) Tanimoto to the nearest but one.
     """
 
     places: NDArray[np.int64]
-    prints: NDArray[np.float32]
+    prints: csc_array
+    totals: NDArray[np.float64]
+    compared: NDArray[np.int64]
     nearest: NDArray[np.int64]
     first: NDArray[np.float64]
     second: NDArray[np.float64]
 
     @classmethod
-    def of(cls, library: pd.DataFrame) -> "Trained":
-        """From a bundle's molecules."""
+    def of(cls, library: pd.DataFrame, most_compared: int = MOST_COMPARED) -> "Trained":
+        """From a bundle's molecules; of more than `most_compared` only so many are compared with all others."""
         places = np.flatnonzero(library["split"].isin(["train", "valid"]).to_numpy())
-        molecules = [Molecule(*values) for values in zip(library[SMILES].iloc[places], library[INCHIKEY].iloc[places],
-                                                         strict=True)]
-        prints = np.array([count_morgan(molecule) for molecule in molecules], dtype=np.float32)
-        if len(places) < 2:
-            return cls(places, prints, np.zeros(len(places), np.int64), np.zeros(len(places)), np.zeros(len(places)))
-        among = _tanimoto(prints, prints)
-        np.fill_diagonal(among, -np.inf)
-        nearest, everyone = among.argmax(1), np.arange(len(places))
-        first = among[everyone, nearest]
-        among[everyone, nearest] = -np.inf
-        second = np.maximum(among.max(1), 0)  # of two molecules, neither has another one left
-        return cls(places, prints, nearest, first, second)
+        prints = _prints([Molecule(*values) for values in zip(library[SMILES].iloc[places],
+                                                              library[INCHIKEY].iloc[places], strict=True)])
+        totals = np.asarray(prints.sum(axis=1), dtype=float).ravel()
+        compared = np.arange(len(places))
+        if len(places) > most_compared:
+            compared = np.sort(np.random.default_rng(0).choice(len(places), most_compared, replace=False))
+        nearest, first, second = np.zeros(len(compared), np.int64), np.zeros(len(compared)), np.zeros(len(compared))
+        rows = prints.tocsr()
+        for number, place in enumerate(compared if len(places) > 1 else []):
+            near = _tanimoto(rows[[place]].toarray()[0], prints, totals)
+            near[place] = -np.inf
+            nearest[number] = near.argmax()
+            first[number] = near[nearest[number]]
+            near[nearest[number]] = -np.inf
+            second[number] = max(near.max(), 0.0)  # of two molecules, neither has another one left
+        return cls(places, prints, totals, compared, nearest, first, second)
 
 
 def applicability(molecule: Molecule, library: pd.DataFrame, expected: ExpectedRecall | None,
@@ -229,10 +239,11 @@ def applicability(molecule: Molecule, library: pd.DataFrame, expected: ExpectedR
     places = known_to_model.places[others]
     if not len(places):
         raise BundleError("the bundle knows no training molecule to compare with")
-    near = _tanimoto(np.asarray(count_morgan(molecule), dtype=np.float32)[None], known_to_model.prints[others])[0]
+    near = _tanimoto(count_morgan(molecule), known_to_model.prints, known_to_model.totals)[others]
     best = int(np.argmax(near))
     # Where the molecule itself is some other's nearest, that one's next nearest counts: it is left out here.
-    own = np.where(others[known_to_model.nearest], known_to_model.first, known_to_model.second)[others]
+    own = np.where(others[known_to_model.nearest], known_to_model.first, known_to_model.second)
+    own = own[others[known_to_model.compared]]
     similarity, further = float(near[best]), float((own < near[best]).mean())
     row = library.iloc[places[best]]
     name = row[COMPOUND] if COMPOUND in library and pd.notna(row[COMPOUND]) else row[SMILES]
@@ -255,8 +266,23 @@ def trust_lines(queries: Iterable[str], library: pd.DataFrame, expected: Expecte
     return lines
 
 
-def _tanimoto(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    return min_max_tanimoto(torch.from_numpy(a), torch.from_numpy(b)).double().numpy()
+def _prints(molecules: list[Molecule]) -> csc_array:
+    """Count-Morgan fingerprints (T, bits) by columns; made in parts, for a large library's would fill gigabytes."""
+    parts = [csc_array(np.array([count_morgan(molecule) for molecule in molecules[start:start + PRINTS_AT_ONCE]],
+                                dtype=np.uint16)) for start in range(0, len(molecules), PRINTS_AT_ONCE)]
+    return csc_array(vstack(parts)) if parts else csc_array((0, FINGERPRINT_BITS), dtype=np.uint16)
+
+
+def _tanimoto(counts: NDArray[Any], prints: csc_array, totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Min-max Tanimoto of one fingerprint (bits,) to many, (T,); 0 where both are empty.
+
+    Only the columns of the bits that it has are looked at: sum max(a, b) = sum a + sum b - sum min(a, b).
+    """
+    bits = np.flatnonzero(counts)
+    columns = prints[:, bits]
+    smaller = np.minimum(columns.data, np.repeat(counts[bits], np.diff(columns.indptr)))
+    shared = np.bincount(columns.indices, weights=smaller, minlength=prints.shape[0])
+    return shared / np.maximum(totals + float(counts.sum()) - shared, 1e-12)
 
 
 def statement(similarity: float, expected: ExpectedRecall | None) -> str:

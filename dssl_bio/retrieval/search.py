@@ -76,7 +76,7 @@ class Searcher:
         low, high = run.facts.doses_um
         if self.dose_um is None:
             return (f"dose not known: the model, trained at {low:g} to {high:g} uM, was told no dose in half of its "
-                    "training; --dose-um asks at one")
+                    "training; it can be asked at one")
         if low * 0.999 <= self.dose_um <= high * 1.001:
             return f"asked at {self.dose_um:g} uM (trained at {low:g} to {high:g} uM)"
         return (f"asked at {self.dose_um:g} uM, outside of the training doses ({low:g} to {high:g} uM): what depends "

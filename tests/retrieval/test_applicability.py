@@ -1,13 +1,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from dssl_bio.artefact import seal
 from dssl_bio.chem.fingerprints import count_morgan
 from dssl_bio.chem.standardize import standardize
 from dssl_bio.errors import BundleError
+from dssl_bio.learning.encoders.molecule_kernel import min_max_tanimoto
 from dssl_bio.retrieval.applicability import (
     ExpectedRecall,
+    Trained,
     applicability,
     from_benchmark,
     jeffreys,
@@ -120,6 +123,22 @@ def test_a_stranger_is_further_than_the_training_molecules_are_from_each_other()
     table = library("CCCCCCO", "CCCCCO", "CCCCO", "CCCCCCCO")
     assert applicability(standardize("c1ccc2ncccc2c1"), table, None).further == 0
     assert applicability(standardize("CCCCCCCCO"), table, None).further > 0
+
+
+def test_training_molecules_are_compared_as_a_dense_matrix_of_all_pairs_compares_them():
+    table = library(*("C" * (1 + i // 2) + "c1ccccc1" * (i % 2) + "O" for i in range(1, 30)))
+    prints = np.array([count_morgan(standardize(text)) for text in table["Metadata_SMILES"]], dtype=np.float32)
+    dense = min_max_tanimoto(torch.from_numpy(prints), torch.from_numpy(prints)).double().numpy()
+    np.fill_diagonal(dense, -1)
+    ordered = np.sort(dense, axis=1)
+    every, some = Trained.of(table), Trained.of(table, most_compared=10)
+    assert np.allclose(every.first, ordered[:, -1], atol=1e-6)
+    assert np.allclose(every.second, ordered[:, -2], atol=1e-6)
+    assert np.allclose(dense[np.arange(len(table)), every.nearest], ordered[:, -1], atol=1e-6)
+    assert len(some.compared) == 10
+    assert np.allclose(some.first, every.first[some.compared])
+    stranger = standardize("c1ccc2ncccc2c1")
+    assert applicability(stranger, table, None, some).similarity == applicability(stranger, table, None).similarity
 
 
 def test_without_training_molecules_nothing_can_be_compared():

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dssl_bio.config import checked
-from dssl_bio.learning.config import TrainConfig
+from dssl_bio.learning.config import StepConfig, TrainConfig
 
 AUTO = "auto"
 
@@ -20,9 +20,15 @@ PROFILE_RECIPES: dict[str, dict[str, Any]] = {
 }
 """What goes with each encoder on profiles, in the order of preference: the first was best on the screens of a few
 hundred molecules that it was developed on, and costs seconds."""
-IMAGE_RECIPES: dict[str, dict[str, Any]] = {"hybrid": {"specific_input": "residual", "specific_ridge": 1.0}}
-"""One for images: training the CNN once more for each candidate would cost more than the choice can bring. Specific
-encoders with a trunk of their own collapsed on the simulated screen; of the residual they read plate and focus."""
+_RESIDUAL = {"members": 8, "dropout": 0.3, "specific_input": "residual", "specific_ridge": 1.0}
+IMAGE_RECIPES: dict[str, dict[str, Any]] = {
+    "hybrid": _RESIDUAL,
+    "kernel": {**_RESIDUAL, "kernel": {"whitening": 0.0}},
+}
+"""The same on images. Specific encoders with a trunk of their own collapsed on the simulated screen; of what the shared
+code leaves of its trunk they read plate and focus."""
+IMAGE_TRIAL_EPOCHS = 0.4
+"""Share of step 1 that a trial trains where each candidate trains a CNN anew."""
 
 TRIAL_SHARE = 0.3
 """Of the training molecules, whole groups, that a trial asks and does not train on."""
@@ -48,6 +54,12 @@ class Trial:
 def recipes_for(modality: str) -> dict[str, dict[str, Any]]:
     """Candidates for a modality, the preferred one first."""
     return IMAGE_RECIPES if modality == "images" else PROFILE_RECIPES
+
+
+def trial_options(config: TrainConfig, modality: str) -> StepConfig:
+    """Step 1 of a trial: all of it, or on images the part that `IMAGE_TRIAL_EPOCHS` says."""
+    share = IMAGE_TRIAL_EPOCHS if modality == "images" else 1.0
+    return config.step_1.model_copy(update={"epochs": max(1, round(share * config.step_1.epochs))})
 
 
 def with_recipe(config: TrainConfig, encoder: str, recipe: dict[str, Any]) -> TrainConfig:

@@ -16,7 +16,7 @@ from dssl_bio.artefact import require_disk, seal, write_json
 from dssl_bio.config import checked
 from dssl_bio.errors import RunError
 from dssl_bio.evaluation.metrics import ranks_of_best
-from dssl_bio.learning.choice import AUTO, TRIAL_SHARE, choose, recipes_for
+from dssl_bio.learning.choice import AUTO, TRIAL_SHARE, choose, recipes_for, trial_options
 from dssl_bio.learning.collapse import Collapse
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.disentangled import DisentangledModel
@@ -128,14 +128,15 @@ def resolve(screen: Screen, config: TrainConfig, report: Callable[[str], None] =
 
 
 def _trial(screen: Screen, config: TrainConfig, split: pd.DataFrame) -> NDArray[np.float64]:
-    """Reciprocal ranks of the split's validation molecules after step 1 on its training molecules."""
+    """Reciprocal ranks of the split's validation molecules after step 1, or a part of it, on its training molecules."""
     material = prepare(screen, config, split)
+    options = trial_options(config, material.facts.modality)
     assert material.validation is not None
     torch.manual_seed(config.seed)
     model = _made(material, lambda line: None)
     material = with_fixed_features(model, material)
     with tempfile.TemporaryDirectory(prefix="dssl-bio-") as folder:
-        train_step(model, 1, material.pairs, None, config.step_1, Path(folder), config.seed, lambda line: None, False,
+        train_step(model, 1, material.pairs, None, options, Path(folder), config.seed, lambda line: None, False,
                    resumable=False)
     asked = material.validation
     assert asked is not None

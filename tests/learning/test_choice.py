@@ -3,7 +3,7 @@ import pytest
 
 from dssl_bio.config import with_overrides
 from dssl_bio.errors import ConfigError
-from dssl_bio.learning.choice import AUTO, PROFILE_RECIPES, choose, with_recipe
+from dssl_bio.learning.choice import AUTO, PROFILE_RECIPES, choose, trial_options, with_recipe
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.fit import prepare, resolve, train
 from dssl_bio.learning.run import Run
@@ -56,11 +56,21 @@ def test_a_named_encoder_is_left_as_it_is():
     assert choose(config, "profile", None, print)[0] is config
 
 
-def test_images_have_one_recipe_and_no_trial():
-    lines = []
-    config, trials = choose(TrainConfig(), "images", lambda one: pytest.fail("no trial"), lines.append)
-    assert config.molecule_encoder == "hybrid" and not trials and "without trial" in lines[0]
-    assert (config.specific_input, config.specific_ridge) == ("residual", 1.0)
+def test_on_images_the_graph_network_stays_unless_the_kernel_alone_is_clearly_better():
+    base = np.random.default_rng(0).uniform(0, 1, 100)
+    for ahead, expected in ((0.0, "hybrid"), (0.05, "kernel")):
+        ranks = {"hybrid": base, "kernel": base + ahead + np.linspace(-0.1, 0.1, 100)}
+        config, trials = choose(TrainConfig(), "images", lambda one, ranks=ranks: ranks[one.molecule_encoder], print)
+        assert config.molecule_encoder == expected and len(trials) == 2
+        assert (config.specific_input, config.specific_ridge, config.members) == ("residual", 1.0, 8)
+    assert choose(TrainConfig(), "images", None, print)[0].molecule_encoder == "hybrid"
+
+
+def test_a_trial_on_images_trains_a_part_of_the_epochs_and_on_profiles_all():
+    config = with_overrides(TrainConfig(), ["step_1.epochs=20"])
+    assert trial_options(config, "images").epochs == 8 and trial_options(config, "cells").epochs == 20
+    assert trial_options(with_overrides(TrainConfig(), ["step_1.epochs=1"]), "images").epochs == 1
+    assert trial_options(config, "images").learning_rate == config.step_1.learning_rate
 
 
 def test_the_trial_looks_at_no_held_out_molecule(tmp_path, amides_screen, monkeypatch):

@@ -89,6 +89,8 @@ class ProfileConfig(Config):
         whitening: 0 leaves their variances, 1 makes them equal.
         mixing: concentration of the Dirichlet distribution by which step 1 mixes the wells of a molecule at one dose;
             0 takes single wells.
+        ridge_max_correlation: as `max_correlation`, for the ridge member alone; absent, it reads what the others read.
+        ridge_whitening: as `whitening`, for the ridge member alone.
         hidden: width of the hidden layers.
         layers: number of hidden layers.
     """
@@ -101,8 +103,15 @@ class ProfileConfig(Config):
     mixing: float = Field(0.0, ge=0)
     components: int = Field(80, ge=1)
     whitening: float = Field(0.5, ge=0, le=1)
+    ridge_max_correlation: float | None = Field(None, gt=0, le=1)
+    ridge_whitening: float | None = Field(None, ge=0, le=1)
     hidden: int = Field(256, ge=8)
     layers: int = Field(2, ge=0)
+
+    @property
+    def ridge_reads_its_own(self) -> bool:
+        """Whether the ridge member has components of its own."""
+        return self.ridge_max_correlation is not None or self.ridge_whitening is not None
 
 
 class ImageConfig(Config):

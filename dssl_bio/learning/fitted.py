@@ -12,7 +12,7 @@ from dssl_bio.learning.encoders.molecule_kernels import KernelsTrunk
 from dssl_bio.learning.encoders.phenotype_mlp import MlpTrunk
 from dssl_bio.learning.inputs import MoleculeInputs
 from dssl_bio.learning.material import Material
-from dssl_bio.learning.model import kernels_of, scalers_of
+from dssl_bio.learning.model import kernels_of, ridge_scaler_of, scalers_of
 from dssl_bio.learning.phenotypes import ProfilePhenotypes
 from dssl_bio.learning.ridge import fit_ridge
 
@@ -35,9 +35,13 @@ def fit_to_training_rows(model: DisentangledModel, material: Material) -> None:
         pairs.phenotypes.spread = profiles.std(0)
         options = config.profile
         controls = pairs.phenotypes.read(material.controls) if options.sphere else None
-        for scaler in scalers_of(model):
-            scaler.fit(profiles, options.whitening, robust=options.scaling == "robust",
-                       max_correlation=options.max_correlation, controls=controls, shrinkage=options.sphere_shrinkage)
+        own = ridge_scaler_of(model)
+        of_ridge = (_or(options.ridge_whitening, options.whitening),
+                    _or(options.ridge_max_correlation, options.max_correlation))
+        for scaler in [*scalers_of(model), *([own] if own is not None else [])]:
+            whitening, correlation = of_ridge if scaler is own else (options.whitening, options.max_correlation)
+            scaler.fit(profiles, whitening, robust=options.scaling == "robust", max_correlation=correlation,
+                       controls=controls, shrinkage=options.sphere_shrinkage)
         if config.ridge > 0:
             _fit_ridge_member(model, pairs, profiles)
 
@@ -67,7 +71,12 @@ def _fit_ridge_member(model: DisentangledModel, pairs: Pairs, profiles: torch.Te
     owner = torch.from_numpy(pairs.molecule)
     mean = torch.zeros(len(pairs.inputs), profiles.shape[1]).index_add_(0, owner, profiles)
     mean /= torch.bincount(owner, minlength=len(mean))[:, None]
+    scaler = ridge_scaler_of(model) or phenotype.trunk.scaler
     with torch.no_grad():
         features = molecule.trunk(pairs.inputs.batch(range(len(pairs.inputs))))
-        fit_ridge(molecule, phenotype, features, phenotype.trunk.scaler(mean))
+        fit_ridge(molecule, phenotype, features, scaler(mean))
     model.train()
+
+
+def _or(own: float | None, other: float) -> float:
+    return other if own is None else own

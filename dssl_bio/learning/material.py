@@ -127,14 +127,26 @@ def _facts(config: TrainConfig, modality: str, phenotypes: ProfilePhenotypes | I
                            pixel_size_um=phenotypes.pixel_size_um, doses_um=doses,
                            clipping=screen.images.clipping)
     assert isinstance(phenotypes, ProfilePhenotypes)
+    options = config.profile
+    n_features = _n_features(phenotypes, pairs, config, options.max_correlation)
+    components, ridge = min(options.components, len(pairs) - 1, n_features), 0
+    if config.ridge > 0 and options.ridge_reads_its_own:
+        if options.ridge_max_correlation is not None:
+            n_features = _n_features(phenotypes, pairs, config, options.ridge_max_correlation)
+        ridge = min(config.shared_dim // (config.members + 1), len(pairs) - 1, n_features)
+    return ScreenFacts(modality, landmarks, kernel, components, tuple(phenotypes.features), doses_um=doses,
+                       n_ridge_components=ridge)
+
+
+def _n_features(phenotypes: ProfilePhenotypes, pairs: Pairs, config: TrainConfig, max_correlation: float) -> int:
+    """How many features of training wells correlate at most so much with each other."""
     n_features = len(phenotypes.features)
-    if config.profile.max_correlation < 1:
-        scaler = ProfileScaler(n_features, 1, config.profile.transform)
-        profiles = phenotypes.read(pairs.rows)
-        scaler.fit(profiles, robust=config.profile.scaling == "robust")
-        n_features = len(independent_features(scaler.standardized(profiles).double(), config.profile.max_correlation))
-    components = min(config.profile.components, len(pairs) - 1, n_features)
-    return ScreenFacts(modality, landmarks, kernel, components, tuple(phenotypes.features), doses_um=doses)
+    if max_correlation == 1:
+        return n_features
+    scaler = ProfileScaler(n_features, 1, config.profile.transform)
+    profiles = phenotypes.read(pairs.rows)
+    scaler.fit(profiles, robust=config.profile.scaling == "robust")
+    return len(independent_features(scaler.standardized(profiles).double(), max_correlation))
 
 
 def _molecules(screen: Screen, ids: NDArray[np.str_]) -> list[Molecule]:

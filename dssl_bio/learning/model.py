@@ -34,6 +34,7 @@ class ScreenFacts:
         n_landmarks: training molecules in the Tanimoto kernel.
         n_kernel_components: of the kernel.
         n_profile_components: of the profile scaler; 0 for images.
+        n_ridge_components: of the ridge member's own profile scaler; 0 where it has none.
         features: names of the profile's features, in the model's order; empty for images.
         channels: names of the image channels; empty for profiles.
         pixel_size_um: of the tiles; 0 for profiles.
@@ -50,6 +51,7 @@ class ScreenFacts:
     pixel_size_um: float = 0.0
     doses_um: tuple[float, ...] = ()
     clipping: Clipping = Clipping()
+    n_ridge_components: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -94,10 +96,10 @@ def build_model(config: TrainConfig, facts: ScreenFacts) -> DisentangledModel:
         raise RunError("a ridge member (ridge > 0) needs molecule_encoder kernel or kernels, and profiles; here the "
                        f"encoder is {config.molecule_encoder} and the modality {facts.modality}")
 
-    def encoder(trunk: nn.Module, out_dim: int, condition_dim: int = 0) -> Encoder:
+    def encoder(trunk: nn.Module, out_dim: int, condition_dim: int = 0, own: nn.Module | None = None) -> Encoder:
         members, ridge = (1, 0.0) if condition_dim else (config.members, config.ridge)
         residual = condition_dim > 0 and config.specific_input == "residual"
-        return Encoder(trunk, out_dim, config.hidden, condition_dim, config.dropout, members, ridge, residual)
+        return Encoder(trunk, out_dim, config.hidden, condition_dim, config.dropout, members, ridge, residual, own)
 
     molecule = encoder(_molecule_trunk(config, facts), config.shared_dim)  # first: the order of draws is the seed's
     phenotype = _phenotype_trunk(config, facts)
@@ -105,7 +107,7 @@ def build_model(config: TrainConfig, facts: ScreenFacts) -> DisentangledModel:
     shared = (molecule,
               BagEncoder(phenotype, config.shared_dim, config.hidden, config.dropout, config.members,
                          attention=config.image.pooling == "attention") if in_bags
-              else encoder(phenotype, config.shared_dim))
+              else encoder(phenotype, config.shared_dim, own=_ridge_input(config, facts)))
     specific = (encoder(_molecule_trunk(config, facts), config.specific_dim, config.shared_dim),
                 encoder(_phenotype_trunk(config, facts), config.specific_dim, config.shared_dim))
     model = EnsembleModel(shared, specific, config.shared, config.specific)
@@ -119,8 +121,15 @@ def kernels_of(model: DisentangledModel) -> list[KernelTrunk | KernelsTrunk]:
 
 
 def scalers_of(model: DisentangledModel) -> list[ProfileScaler]:
-    """The parts that are fitted to training profiles."""
-    return [module for module in model.modules() if isinstance(module, ProfileScaler)]
+    """The parts that are fitted to training profiles, but for the ridge member's own."""
+    own = ridge_scaler_of(model)
+    return [module for module in model.modules() if isinstance(module, ProfileScaler) and module is not own]
+
+
+def ridge_scaler_of(model: DisentangledModel) -> ProfileScaler | None:
+    """The scaler of profiles that the ridge member alone reads, where it has one."""
+    found = getattr(model.shared_encoders[PHENOTYPE], "ridge_input", None)
+    return found if isinstance(found, ProfileScaler) else None
 
 
 def molecule_needs(config: TrainConfig) -> frozenset[str]:
@@ -142,6 +151,12 @@ def _structure_trunk(config: TrainConfig, facts: ScreenFacts) -> nn.Module:
         return gnn
     kernel = KernelTrunk(facts.n_landmarks, facts.n_kernel_components, FINGERPRINT_BITS, config.dropout)
     return kernel if config.molecule_encoder == "kernel" else HybridTrunk(gnn, kernel)
+
+
+def _ridge_input(config: TrainConfig, facts: ScreenFacts) -> ProfileScaler | None:
+    if config.ridge == 0 or facts.n_ridge_components == 0:
+        return None
+    return ProfileScaler(len(facts.features), facts.n_ridge_components, config.profile.transform)
 
 
 def _phenotype_trunk(config: TrainConfig, facts: ScreenFacts) -> nn.Module:

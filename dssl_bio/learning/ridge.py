@@ -18,7 +18,7 @@ def fit_ridge(molecule: Encoder, phenotype: Encoder, features: Tensor, component
 
     Args:
         molecule: with a ridge member.
-        phenotype: with a ridge member, whose trunk's first features are the profile's components.
+        phenotype: with a ridge member, whose trunk's first features, or whose own ones, are the profile's components.
         features: (M, molecule.trunk.out_features) of training molecules.
         components: (M, >= dim) of the mean profile of each.
 

@@ -38,12 +38,14 @@ class Members(nn.Module):
 
     Heads differ in initialisation and dropout, and each has a loss of its own: the cosine of two joined vectors is
     the mean of the heads' cosines, an ensemble in one model. With a `ridge` weight one more member stands beside
-    them, which is fitted and not trained (see `fit_ridge`); the others together have weight 1.
+    them, which is fitted and not trained (see `fit_ridge`); the others together have weight 1. It reads the same
+    features, or `ridge_width` of its own.
     """
 
     anchor: Tensor
 
-    def __init__(self, width: int, hidden: int, out_dim: int, members: int, dropout: float, ridge: float = 0.0):
+    def __init__(self, width: int, hidden: int, out_dim: int, members: int, dropout: float, ridge: float = 0.0,
+                 ridge_width: int = 0):
         super().__init__()
         n_parts = members + (ridge > 0)
         if out_dim % n_parts:
@@ -54,14 +56,19 @@ class Members(nn.Module):
         self.hidden = nn.ModuleList(mlp(width, hidden, dim, dropout=dropout, norm=True) for _ in range(members))
         self.ridge_scale = math.sqrt(ridge * members)
         if ridge > 0:
-            self.register_buffer("anchor", torch.zeros(width, dim))
+            self.register_buffer("anchor", torch.zeros(ridge_width or width, dim))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, out_dim), the members' unit vectors of equal dimensions; the ridge member's, scaled, comes last."""
+    def forward(self, features: Tensor, own: Tensor | None = None) -> Tensor:
+        """(N, out_dim), the members' unit vectors of equal dimensions; the ridge member's, scaled, comes last.
+
+        Args:
+            features: (N, width).
+            own: (N, ridge_width) features of the ridge member, where it has its own.
+        """
         pairs = zip(self.linear, self.hidden, strict=True)
         parts = [F.normalize(linear(features) + hidden(features), dim=1) for linear, hidden in pairs]
         if self.ridge_scale > 0:
-            parts.append(self.ridge_scale * F.normalize(features @ self.anchor, dim=1))
+            parts.append(self.ridge_scale * F.normalize((features if own is None else own) @ self.anchor, dim=1))
         return torch.cat(parts, dim=1)
 
 
@@ -71,6 +78,8 @@ class Encoder(nn.Module):
     A specific encoder is conditioned on the own shared code (arXiv 2410.23996, step 2: F([x ; c]));
     a shared encoder has no condition, and may have several `members` (see Members).
     Running statistics of a trunk are constants in evaluation mode, in which frozen encoders stay.
+
+    A ridge member may read the inputs by a map of its own, `ridge_input`, in place of the trunk.
 
     With `residual` the trunk is the shared encoder's, frozen, and the head reads what the own shared code does not
     explain of its features (see `fit_residual`): the step-2 contrast cannot be solved by what is shared already.
@@ -82,9 +91,11 @@ class Encoder(nn.Module):
     spread: Tensor
 
     def __init__(self, trunk: nn.Module, out_dim: int, hidden: int = 256, condition_dim: int = 0, dropout: float = 0.0,
-                 members: int = 1, ridge: float = 0.0, residual: bool = False):
+                 members: int = 1, ridge: float = 0.0, residual: bool = False, ridge_input: nn.Module | None = None):
         super().__init__()
         self.trunk = trunk
+        self.ridge_input = ridge_input
+        ridge_width = 0 if ridge_input is None else int(ridge_input.out_features)  # type: ignore[arg-type]
         self.condition_dim = condition_dim
         self.residual = residual
         if residual:
@@ -96,7 +107,7 @@ class Encoder(nn.Module):
             self.register_buffer("spread", torch.ones(n_features))
         width = int(trunk.out_features) + condition_dim  # type: ignore[arg-type]
         self.head = (mlp(width, hidden, out_dim, dropout=dropout, norm=True) if members == 1 and ridge == 0
-                     else nn.Sequential(Members(width, hidden, out_dim, members, dropout, ridge)))
+                     else nn.Sequential(Members(width, hidden, out_dim, members, dropout, ridge, ridge_width)))
 
     def forward(self, inputs: Any, condition: Tensor | None = None) -> Tensor:
         """(N, out_dim), of any length.
@@ -113,7 +124,7 @@ class Encoder(nn.Module):
             if self.residual:
                 features = (self._rest(features, condition) / self.spread).clamp(-RESIDUAL_CLIP, RESIDUAL_CLIP)
             features = torch.cat([features, condition.to(features.dtype)], dim=1)
-        return self.head(features)
+        return self.head(features) if self.ridge_input is None else self.head[-1](features, self.ridge_input(inputs))
 
     def fit_residual(self, features: Tensor, condition: Tensor, ridge: float = 0.01) -> None:
         """Fits what the condition explains of the trunk's features, by ridge regression on training rows.

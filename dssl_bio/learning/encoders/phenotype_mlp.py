@@ -25,6 +25,7 @@ class ProfileScaler(nn.Module):
         """Zeros until it is fitted; `transform` signed_log is sign(x) log(1 + |x|), before everything else."""
         super().__init__()
         self.signed_log = transform == "signed_log"
+        self.out_features = n_components
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("spread", torch.ones(n_features))
         self.register_buffer("components", torch.zeros(n_features, n_components))

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from sklearn.kernel_ridge import KernelRidge
@@ -8,8 +9,12 @@ from dssl_bio.config import checked
 from dssl_bio.errors import DsslBioError, RunError
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.encoders.encoder import Encoder, Members
-from dssl_bio.learning.model import ScreenFacts, build_model
+from dssl_bio.learning.fit import train
+from dssl_bio.learning.fitted import fit_to_training_rows
+from dssl_bio.learning.material import prepare
+from dssl_bio.learning.model import ScreenFacts, build_model, ridge_scaler_of, scalers_of
 from dssl_bio.learning.ridge import RIDGES, fit_ridge
+from dssl_bio.learning.run import Run
 
 
 class Plain(nn.Module):
@@ -79,6 +84,54 @@ def test_step_1_trains_the_learned_members_alone():
         encoder.head[-1].anchor.normal_()
     assert torch.equal(model.step_1(*inputs).total, before)
     assert not any("anchor" in name for name, _ in model.named_parameters())
+
+
+def test_a_ridge_member_of_its_own_reads_features_that_do_not_repeat_each_other(amides_screen):
+    """Against kernel ridge of scikit-learn to components that are computed here."""
+    profile = {"layers": 0, "ridge_max_correlation": 0.6, "ridge_whitening": 1.0}
+    config = TrainConfig.model_validate({"molecule_encoder": "kernels", "members": 2, "ridge": 0.5, "shared_dim": 15,
+                                         "kernel": {"whitening": 0.0}, "profile": profile})
+    material = prepare(amides_screen, config)
+    model = build_model(config, material.facts)
+    fit_to_training_rows(model, material)
+    pairs = material.pairs
+    x = pairs.phenotypes.read(pairs.rows).double().numpy()
+    z = (x - x.mean(0)) / x.std(0)
+    correlation = np.abs(np.corrcoef(z.T))
+    kept = []
+    for number in correlation.sum(0).argsort(kind="stable"):
+        if not kept or correlation[number, kept].max() <= 0.6:
+            kept.append(number)
+    assert 5 <= len(kept) < z.shape[1]
+    _, _, directions = np.linalg.svd(z[:, kept], full_matrices=False)
+    scores = z[:, kept] @ directions[:5].T
+    expected = scores / scores.std(0)  # whitening 1
+    profiles = pairs.phenotypes.read(pairs.rows)
+    assert material.facts.n_ridge_components == 5 and len(scalers_of(model)) == 2
+    with torch.no_grad():
+        measured = model.eval().shared_encoders[1](profiles)[:, -5:].numpy()
+        told = model.shared_encoders[0](pairs.inputs.batch(pairs.molecule.tolist()))[:, -5:].numpy()
+        features = model.shared_encoders[0].trunk(pairs.inputs.batch(range(len(pairs.inputs)))).double().numpy()
+    unit = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+    own = measured / np.linalg.norm(measured, axis=1, keepdims=True)
+    assert np.allclose(np.abs((own * np.sign((own * unit).sum(0))).T @ unit), np.abs(unit.T @ unit), atol=1e-3)
+    mean = np.stack([expected[pairs.molecule == number].mean(0) for number in range(len(pairs.inputs))])
+    scale = (features**2).sum(1).mean()
+    found = {ridge: KernelRidge(alpha=ridge * scale).fit(features, mean).predict(features)[pairs.molecule]
+             for ridge in RIDGES}
+    cosines = {ridge: np.abs(np.sum(told * np.sign((own * unit).sum(0)) * y, axis=1)
+                             / np.linalg.norm(told, axis=1) / np.linalg.norm(y, axis=1)) for ridge, y in found.items()}
+    assert max(value.min() for value in cosines.values()) > 0.999
+
+
+def test_a_run_with_a_ridge_member_of_its_own_is_read_again(amides_screen, tmp_path):
+    settings = {"molecule_encoder": "kernels", "members": 2, "ridge": 0.5, "shared_dim": 15,
+                "profile": {"layers": 0, "ridge_max_correlation": 0.9},
+                "step_1": {"epochs": 1, "keep": "last"}, "step_2": {"epochs": 1}}
+    train(amides_screen, TrainConfig.model_validate(settings), tmp_path / "run", report=lambda line: None)
+    run = Run.open(tmp_path / "run")
+    wells = run.embed_wells(run.phenotypes(amides_screen), np.arange(4))
+    assert wells.shared.shape == (4, 15) and ridge_scaler_of(run.model).components.abs().sum() > 0
 
 
 def test_a_ridge_member_needs_a_kernel_and_profiles():

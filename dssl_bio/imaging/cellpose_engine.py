@@ -26,7 +26,7 @@ from dssl_bio.artefact import checksum
 from dssl_bio.config import Config
 from dssl_bio.errors import ConfigError
 from dssl_bio.imaging.cellpose_weights import SmallCellpose, Target, is_ours, load_weights, state_of
-from dssl_bio.imaging.labels import Labels, renumbered
+from dssl_bio.imaging.labels import Labels, numbered
 
 Picture = NDArray[np.float32]
 
@@ -56,10 +56,10 @@ class CellposeTraining(Config):
         seed: of everything random.
     """
 
-    widths: Annotated[tuple[int, ...], Field(min_length=2)] = (8, 16, 32)
+    widths: Annotated[tuple[int, ...], Field(min_length=2)] = (8, 16, 32, 64)
     steps: Annotated[int, Field(ge=1)] = 1200
     minibatch: Annotated[int, Field(ge=1)] = 8
-    crop_px: Annotated[int, Field(ge=32, multiple_of=16)] = 224
+    crop_px: Annotated[int, Field(ge=32, multiple_of=16)] = 160
     learning_rate: Annotated[float, Field(gt=0)] = 0.005
     weight_decay: Annotated[float, Field(ge=0)] = 1e-5
     scale_range: Annotated[float, Field(ge=0, le=1)] = 0.4
@@ -119,17 +119,26 @@ class CellposeFinder:
         self.sha256 = checksum(path)
 
     def find(self, picture: Picture, pixel_size_um: float) -> Labels:
-        """Objects (H, W) of a picture (2, H, W): what to outline, and the nuclei (zeros where those are outlined)."""
+        """Objects (H, W) of a picture (2, H, W): what to outline, and the nuclei (zeros where those are outlined).
+
+        The picture is mirrored at its border for half a diameter. The crops of training cut objects, whose flow points
+        on to a centre outside. What the picture's border cuts looks alike, and Cellpose drops objects whose flow does
+        not lead to a centre of their own. With the mirror a cut object has its centre in view.
+        """
         diameter = None if self.diameter_um is None else self.diameter_um / pixel_size_um
-        settings: dict[str, Any] = {"channel_axis": 0, "diameter": diameter, "normalize": False,
-                                    "min_size": max(4, round(SMALLEST_UM2 / pixel_size_um**2))}
+        smallest = max(4, round(SMALLEST_UM2 / pixel_size_um**2))
+        settings: dict[str, Any] = {"channel_axis": 0, "diameter": diameter, "normalize": False, "min_size": smallest}
         if self.version == 3:
             settings["channels"] = [1, 2 if picture[1].any() else 0]
         else:
             picture = np.concatenate([picture, np.zeros_like(picture[:1])])
+        height, width = picture.shape[1:]
+        margin = min(math.ceil((diameter or NETWORK_DIAMETER_PX) / 2), height - 1, width - 1)
+        mirrored = np.pad(picture, ((0, 0), (margin, margin), (margin, margin)), mode="reflect")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch, about sparse tensors
-            return renumbered(self._model.eval(picture, **settings)[0])
+            found = self._model.eval(mirrored, **settings)[0]
+        return numbered(found[margin:margin + height, margin:margin + width], smallest)
 
 
 def weights_path(weights: Path | str) -> Path:

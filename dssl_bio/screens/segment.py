@@ -30,7 +30,7 @@ from dssl_bio.screens.screen import CELL_COUNTS, IMAGES, Images, Screen
 from dssl_bio.screens.tables import read_text_columns
 from dssl_bio.vocabulary import CELL_COUNT, PLATE, ROW_KEY, SITE, WELL, well_name
 
-ALGORITHM = 3
+ALGORITHM = 4
 """Goes up when the same settings would give other masks."""
 GIVEN = "given"
 

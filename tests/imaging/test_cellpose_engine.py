@@ -4,6 +4,7 @@ from importlib.metadata import PackageNotFoundError
 import numpy as np
 import pytest
 import torch
+from skimage.measure import label
 
 from dssl_bio.errors import ConfigError
 from dssl_bio.imaging import cellpose_engine
@@ -115,10 +116,31 @@ def test_version_4_reads_three_channels_and_trains_nothing(tmp_path, monkeypatch
     finder = CellposeFinder(tmp_path / "cpsam", "ee0874170b7f6f32b8c2ac9573c428d35b575270a66b757c2c0185d2bd09718d",
                             diameter_um=15.0)
     assert finder.find(np.zeros((2, 8, 9), np.float32), 0.5).max() == 1
-    assert asked == {"shape": (3, 8, 9), "channel_axis": 0, "diameter": 30.0, "normalize": False,
+    assert asked == {"shape": (3, 22, 23), "channel_axis": 0, "diameter": 30.0, "normalize": False,
                      "min_size": 40}
     with pytest.raises(ConfigError, match="cannot be trained from scratch"):
         train_small(*fields(1), 0.65, "nuclei", PLAN)
+
+
+def test_pictures_are_mirrored_at_their_border_and_slivers_of_the_mirror_are_dropped(weights):
+    finder = CellposeFinder(weights, gpu=False)
+    seen = []
+
+    class Model:
+        def eval(self, picture, **settings):
+            seen.append(picture)
+            return label(picture[0] > 0.5), None, None
+
+    finder._model = Model()
+    picture = np.zeros((2, 60, 70), np.float32)
+    picture[0, :5, 20:30] = picture[0, 30:40, 30:40] = 1.0
+    picture[0, 50, 60:62] = 1.0  # two pixels, below any object's size
+    found = finder.find(picture, 0.65)
+    margin = (seen[0].shape[1] - 60) // 2
+    assert margin == np.ceil(finder.diameter_um / 0.65 / 2) and seen[0].shape == (2, 60 + 2 * margin, 70 + 2 * margin)
+    assert (seen[0][:, :margin] == seen[0][:, margin + 1:2 * margin + 1][:, ::-1]).all()
+    assert found.shape == (60, 70) and found.max() == 2 and ((found > 0) == (picture[0] > 0))[:50].all()
+    assert not found[50].any()
 
 
 def test_without_cellpose_the_message_says_how_to_get_it(monkeypatch):

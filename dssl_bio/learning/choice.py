@@ -13,9 +13,11 @@ from dssl_bio.learning.config import StepConfig, TrainConfig
 AUTO = "auto"
 
 _HEADS = {"members": 8, "dropout": 0.3, "profile": {"layers": 0}, "step_1": {"keep": "last"}}
+_WITH_RIDGE = {**_HEADS, "members": 16, "ridge": 0.3, "shared_dim": 680, "kernel": {"whitening": 0.0},
+               "profile": {"layers": 0, "ridge_max_correlation": 0.9, "ridge_whitening": 0.6}}
 PROFILE_RECIPES: dict[str, dict[str, Any]] = {
-    "kernels": {**_HEADS, "ridge": 0.3, "shared_dim": 360, "kernel": {"whitening": 0.0}},
-    "kernel": {**_HEADS, "ridge": 0.3, "shared_dim": 360, "kernel": {"whitening": 0.0}},
+    "kernels": _WITH_RIDGE,
+    "kernel": _WITH_RIDGE,
     "hybrid": {**_HEADS, "shared_dim": 320},
 }
 """What goes with each encoder on profiles, in the order of preference: the first was best on the screens of a few

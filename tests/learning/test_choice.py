@@ -39,7 +39,7 @@ def test_what_the_user_set_stays():
     assert found.ridge == PROFILE_RECIPES[PREFERRED]["ridge"] and found.shared_dim % 5 == 0
 
 
-@pytest.mark.parametrize(("dim", "members", "ridge"), [(64, 7, True), (360, 8, True), (37, 1, False), (8, 7, True)])
+@pytest.mark.parametrize(("dim", "members", "ridge"), [(64, 15, True), (680, 16, True), (37, 1, False), (8, 7, True)])
 def test_as_many_members_as_the_users_dimensions_hold(dim, members, ridge):
     found = with_recipe(with_overrides(TrainConfig(), [f"shared_dim={dim}"]), PREFERRED, PROFILE_RECIPES[PREFERRED])
     assert (found.shared_dim, found.members, found.ridge > 0) == (dim, members, ridge)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
+ENOUGH_MINIBATCHES = 200
+"""Of fewer it cannot be said whether a code collapsed or was not learned yet."""
+
 
 class CollapseWarning(UserWarning):
     """The shared representation says (almost) nothing about the pairs."""
@@ -40,6 +43,15 @@ class Collapse:
                 f"ln N = {self.log_minibatch:.3f}; the directions of all inputs have resultant length "
                 f"{self.resultant_length:.3f} (1 = one direction). Lower beta or the learning rate; linear probes "
                 "may still read information out of such a code, retrieval cannot")
+
+
+def advice(minibatches: int, remedy: str) -> str:
+    """What to do about a code that tells nothing: train on, where there was little training, before the remedy."""
+    if minibatches >= ENOUGH_MINIBATCHES:
+        return remedy
+    number = f"{minibatches} minibatch{'es' if minibatches != 1 else ''}"
+    return (f"after {number} it may only not have been learned yet: raise step_1.epochs, or lower step_1.batch_size "
+            f"where there are few wells, to some hundreds of minibatches; if that does not help, {remedy}")
 
 
 def collapse(infonce: float, directions: Tensor) -> Collapse:

@@ -17,8 +17,9 @@ from dssl_bio.config import checked
 from dssl_bio.errors import RunError
 from dssl_bio.evaluation.metrics import ranks_of_best
 from dssl_bio.learning.choice import AUTO, TRIAL_SHARE, choose, recipes_for, trial_options
-from dssl_bio.learning.collapse import Collapse
+from dssl_bio.learning.collapse import Collapse, advice
 from dssl_bio.learning.config import TrainConfig
+from dssl_bio.learning.data import PairLoader
 from dssl_bio.learning.disentangled import DisentangledModel
 from dssl_bio.learning.fitted import fit_to_training_rows, with_fixed_features
 from dssl_bio.learning.material import Material, modality_of, prepare
@@ -177,8 +178,11 @@ def _information(model: DisentangledModel, material: Material, specific: bool) -
     found = held_out.information(model, specific)
     longest = max(found["resultant_length_1"], found["resultant_length_2"])
     if longest >= Collapse.NEAR_ONE:
+        options = material.config.step_1
+        minibatches = options.epochs * len(PairLoader(material.pairs, options.batch_size, 1, material.config.seed))
         logger.warning("the shared representation has collapsed: its directions have resultant length %.3f, 1 is one "
-                       "direction for everything; lower shared.beta or the learning rate", longest)
+                       "direction for everything; %s", longest,
+                       advice(minibatches, "lower shared.beta or the learning rate"))
     for number, side in ((1, "molecules'"), (2, "phenotypes'")):
         if (length := found.get(f"specific_resultant_length_{number}", 0.0)) >= Collapse.NEAR_ONE:
             logger.warning("the %s specific representation has collapsed: its directions have resultant length %.3f, "

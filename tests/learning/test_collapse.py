@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from dssl_bio.learning.collapse import collapse, resultant_length
+from dssl_bio.learning.collapse import ENOUGH_MINIBATCHES, advice, collapse, resultant_length
 from dssl_bio.learning.losses.infonce import infonce
 
 
@@ -20,3 +20,10 @@ def test_spread_codes_that_tell_pairs_apart_are_none():
     directions = torch.randn(64, 32, generator=torch.Generator().manual_seed(0))
     assert not collapse(0.3, directions).happened
     assert resultant_length(directions) < 3 / math.sqrt(64)
+
+
+def test_after_few_minibatches_the_advice_is_to_train_on_first():
+    told = advice(6, "lower shared.beta")
+    assert told.startswith("after 6 minibatches") and "step_1.epochs" in told and told.endswith("lower shared.beta")
+    assert advice(1, "x").startswith("after 1 minibatch it")
+    assert advice(ENOUGH_MINIBATCHES, "lower shared.beta") == "lower shared.beta"

@@ -116,3 +116,19 @@ def test_training_warns_at_its_end_that_a_specific_code_has_collapsed(tmp_path, 
     assert len(told) == 1 and "phenotypes' specific" in told[0] and "length 1.000" in told[0]
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["step_2"]["information"][
         "specific_resultant_length_2"] == pytest.approx(1)
+
+
+def test_a_shared_code_that_was_hardly_trained_is_told_to_be_trained_on(tmp_path, amides_screen, monkeypatch, caplog):
+    real = validation.embed_phenotypes
+
+    def constant(*args, **options):
+        found = real(*args, **options)
+        found.shared[:] = np.eye(1, found.shared.shape[1], dtype=np.float32)
+        return found
+
+    monkeypatch.setattr(validation, "embed_phenotypes", constant)
+    config = with_overrides(TrainConfig(), ["molecule_encoder=kernel", "step_1.epochs=3", "step_2.epochs=0",
+                                            "hidden=16"])
+    train(amides_screen, config, tmp_path / "run", report=lambda _: None)
+    told = [line for line in caplog.messages if "shared representation has collapsed" in line]
+    assert len(told) == 1 and "after 3 minibatches" in told[0] and "raise step_1.epochs" in told[0]

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dssl_bio.artefact import write_json, written_whole
+from dssl_bio.learning.collapse import advice
 from dssl_bio.learning.config import StepConfig
 from dssl_bio.learning.data import PairBatch, PairLoader, Pairs
 from dssl_bio.learning.disentangled import DisentangledModel
@@ -112,7 +113,7 @@ class Keeper(L.Callback):
         if score > self.best:
             self.best, self.best_epoch = score, epoch
             self.best_weights = weights_of(module.model)
-        _warn_of_collapse(module.step, metrics)
+        _warn_of_collapse(module.step, metrics, (epoch + 1) * int(trainer.num_training_batches))
         self.report(line)
         self.curves.append({"epoch": epoch, **metrics})
         if self.resumable:
@@ -180,11 +181,12 @@ def remove_state(folder: Path) -> None:
         shutil.rmtree(folder / f"step_{step}_state", ignore_errors=True)
 
 
-def _warn_of_collapse(step: int, metrics: dict[str, float]) -> None:
+def _warn_of_collapse(step: int, metrics: dict[str, float], minibatches: int) -> None:
     """InfoNCE at ln N says that the pairs cannot be told apart: probes of the raw outputs would not see it.
 
     Above ln N the codes differ and do not agree yet, which is how the first epochs of a good run look.
     """
     if step == 1 and abs(metrics["step_1/infonce"] - metrics["step_1/log_minibatch"]) < 0.01:
-        logger.warning("step 1 has collapsed or not started: InfoNCE %.3f is ln(minibatch) = %.3f; lower shared.beta",
-                       metrics["step_1/infonce"], metrics["step_1/log_minibatch"])
+        logger.warning("step 1 has collapsed or not started: InfoNCE %.3f is ln(minibatch) = %.3f; %s",
+                       metrics["step_1/infonce"], metrics["step_1/log_minibatch"],
+                       advice(minibatches, "lower shared.beta"))

@@ -20,18 +20,19 @@ from typing import Any, Literal
 from dssl_bio import __version__
 from dssl_bio.errors import BundleError, DsslBioError, EvaluationError, RunError, ScreenError
 
-Kind = Literal["screen", "run", "bundle", "decoder", "evaluation", "benchmark", "counterfactuals", "factors"]
+Kind = Literal["screen", "run", "bundle", "decoder", "evaluation", "benchmark", "counterfactuals", "factors",
+               "crops"]
 
 SCHEMA_VERSION: dict[Kind, int] = {"screen": 1, "run": 1, "bundle": 1, "decoder": 1, "evaluation": 1, "benchmark": 1,
-                                  "counterfactuals": 1, "factors": 1}
+                                  "counterfactuals": 1, "factors": 1, "crops": 1}
 MAKER: dict[Kind, str] = {"screen": "dssl-bio ingest", "run": "dssl-bio train", "bundle": "dssl-bio index",
                           "decoder": "dssl-bio decode", "evaluation": "dssl-bio evaluate",
                           "benchmark": "dssl-bio benchmark", "counterfactuals": "dssl-bio counterfactual --evaluate",
-                          "factors": "dssl-bio factors"}
+                          "factors": "dssl-bio factors", "crops": "dssl-bio images crops"}
 ERROR: dict[Kind, type[DsslBioError]] = {"screen": ScreenError, "run": RunError, "bundle": BundleError,
                                          "decoder": BundleError, "evaluation": EvaluationError,
                                          "benchmark": EvaluationError, "counterfactuals": EvaluationError,
-                                         "factors": EvaluationError}
+                                         "factors": EvaluationError, "crops": ScreenError}
 
 _PACKAGES = ("torch", "torch-geometric", "rdkit", "numpy", "pandas", "scikit-learn", "scikit-image")
 

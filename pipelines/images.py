@@ -1,12 +1,12 @@
-"""`dssl-bio images`: pictures of a screen's wells for people to look at."""
+"""`dssl-bio images`: pictures of a screen's wells for people to look at, and crops for programs."""
 
 from pathlib import Path
 
 import typer
 
-from .common import QUIET, SEED, command, reporter
+from .common import QUIET, SEED, command, progress_bar, reporter
 
-app = typer.Typer(no_args_is_help=True, help="Pictures of a screen's wells.")
+app = typer.Typer(no_args_is_help=True, help="Pictures of a screen's wells, and crops around nuclei.")
 
 
 @app.callback()
@@ -45,3 +45,37 @@ def montage(
     names = [name.strip() for given in wells for name in given.split(",") if name.strip()]
     n_rows = write_montage(Screen.open(screen), names, out, MontagePlan(crops, crop_um, controls, width), masks, seed)
     reporter(quiet)(f"{n_rows} wells in {out}")
+
+
+@app.command()
+@command
+def crops(
+    screen: Path = typer.Argument(..., help="Screen folder with images and masks."),
+    out: Path = typer.Option(..., "--out", help="Folder to write."),
+    masks: str = typer.Option("classical", "--masks", help="Layer of masks whose nuclei are cut around."),
+    size_um: float = typer.Option(60.0, "--size-um", min=1, help="Side of a crop in micrometres."),
+    pixel_size_um: float | None = typer.Option(None, "--pixel-size-um", min=0.01, help="Of the crops; the screen's by "
+                                               "default."),
+    per_well: int = typer.Option(64, "--per-well", min=0, help="Crops of a well at most, chosen by the "
+                                  "seed; 0 for all."),
+    flagged: bool = typer.Option(False, "--flagged/--no-flagged", help="Crops of flagged sites, too."),
+    seed: int = SEED,
+    quiet: bool = QUIET,
+) -> None:
+    """Store crops around nuclei as a memory map with a table, for programs of one's own.
+
+    `dssl-bio train --set image.tiles=nuclei` needs no such folder: it cuts its tiles out of the screen.
+
+    Example: dssl-bio images crops screens/mine --out crops/mine --size-um 50 --pixel-size-um 0.6
+    """
+    from dssl_bio.screens.crop_store import CropPlan, write_crops
+    from dssl_bio.screens.masks import open_layer
+    from dssl_bio.screens.screen import Screen
+
+    report = reporter(quiet)
+    opened = Screen.open(screen)
+    plan = CropPlan(size_um, pixel_size_um, per_well, flagged, seed)
+    with progress_bar("cutting crops", quiet) as progress:
+        store = write_crops(opened, open_layer(opened, masks), out, plan, report, progress)
+    without = store.record["wells_without_nuclei"]
+    report(f"{len(store):,} crops in {out}" + (f"; {without:,} wells have no nucleus and none" if without else ""))

@@ -4,6 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.transform import resize
 
+SAME_ZOOM = 0.01
+"""Pixel sizes that differ by less are one."""
+
 
 def tiles_of(sites: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     """Sites (N, C, H, W) cut into equal tiles (N * T, C, h, w) that cover them, a site's tiles one after the other.
@@ -30,7 +33,7 @@ def resampled(sites: NDArray[np.float32], zoom: float, at_least: int) -> NDArray
 
     Shrinking averages over the pixels that become one (anti-aliasing); a zoom within 1 % of 1 changes nothing.
     """
-    if abs(zoom - 1) >= 0.01:
+    if abs(zoom - 1) >= SAME_ZOOM:
         shape = tuple(max(1, round(length * zoom)) for length in sites.shape[2:])
         sites = np.stack([resize(site, (len(site), *shape), order=1, anti_aliasing=zoom < 1) for site in sites])
     missing = [max(0, at_least - length) for length in sites.shape[2:]]

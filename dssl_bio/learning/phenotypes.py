@@ -1,6 +1,5 @@
 """Phenotypes of a screen as the encoders read them: profiles, or tiles of sites; one class each, one interface."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dssl_bio.errors import RunError
-from dssl_bio.imaging.crops import crop_of, even_squares, resampled, tiles_of
+from dssl_bio.imaging.crops import SAME_ZOOM, crop_of, even_squares, resampled, tiles_of
 from dssl_bio.imaging.intensity import scaled
 from dssl_bio.learning.config import ImageConfig
 from dssl_bio.learning.views import profile_view, tile_view
@@ -184,24 +183,17 @@ class ImagePhenotypes:
     def around(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
         """Scaled tiles (N, C, tile_px, tile_px) around nuclei by their numbers in `nuclei`."""
         assert self.nuclei is not None
-        resamples = abs(self.zoom - 1) >= 0.01
-        size = math.ceil(self.tile_px / self.zoom) if resamples else self.tile_px
-        shape = (self.images.sites.shape[2], self.images.sites.shape[3])
-        sites, corners = self.nuclei.site[numbers], self.nuclei.corners(numbers, size, shape)
-        windows = [window_of(self._source, int(site), int(y), int(x), size)
-                   for site, (y, x) in zip(sites, corners, strict=True)]
-        if not windows:
+        if not len(numbers):
             return np.zeros((0, len(self.images.channels), self.tile_px, self.tile_px), np.float32)
-        found = scaled(np.stack(windows), self.images.limits(sites), self.images.clipping.ceiling)
-        if not resamples and min(shape) >= size:
-            return found
-        return np.stack([crop_of(window, self.zoom, self.tile_px) for window in found])
+        windows, done = self.nuclei.windows(self._source, numbers, self.tile_px, self.zoom)
+        found = scaled(windows, self.images.limits(self.nuclei.site[numbers]), self.images.clipping.ceiling)
+        return found if done else np.stack([crop_of(window, self.zoom, self.tile_px) for window in found])
 
     def _anywhere(self, rows: Rows, generator: np.random.Generator) -> NDArray[np.float32]:
         """One random tile of a random site of each well."""
         numbers = np.array([generator.choice(self._sampled[int(row)]) for row in rows])
         # Scaling is pixel by pixel: where nothing is resampled, only the tile need be read and scaled.
-        as_stored = abs(self.zoom - 1) < 0.01 and min(self.images.sites.shape[2:]) >= self.tile_px
+        as_stored = abs(self.zoom - 1) < SAME_ZOOM and min(self.images.sites.shape[2:]) >= self.tile_px
         sites = None if as_stored else self.read(numbers)
         size, shape = self.tile_px, self.images.sites.shape if sites is None else sites.shape
         top = generator.integers(0, shape[2] - size + 1, len(rows))

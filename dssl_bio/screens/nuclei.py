@@ -1,5 +1,6 @@
 """Nuclei to cut crops around: those of a layer of masks, by well, at most so many of each, chosen with a seed."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,9 +8,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dssl_bio.imaging.crops import corners_at
+from dssl_bio.imaging.crops import SAME_ZOOM, corners_at
 from dssl_bio.screens.masks import MaskLayer
 from dssl_bio.screens.screen import Images
+from dssl_bio.screens.site_store import Pixels, SiteArray, window_of
 
 Numbers = NDArray[np.int64]
 
@@ -43,9 +45,24 @@ class Nuclei:
             result[numbers] = row
         return result
 
-    def corners(self, numbers: Numbers, size: int, shape: tuple[int, int]) -> Numbers:
-        """Upper left corners (n, 2) of squares of `size` stored pixels about some nuclei."""
-        return corners_at(self.centre[numbers], size, shape)
+    def windows(self, sites: SiteArray, numbers: Numbers, size: int, zoom: float) -> tuple[Pixels, bool]:
+        """What of stored sites crops about some nuclei are made of; nothing else is read.
+
+        Args:
+            sites: array (S, C, H, W).
+            numbers: (n,) of the nuclei, at least one.
+            size: of the crops, in pixels of which there are `zoom` times as many along a side as stored.
+            zoom: stored pixel size over that of the crops.
+
+        Returns:
+            Windows (n, C, h, w), and whether they are the crops already; if not, `crop_of` makes them so.
+        """
+        resampled = abs(zoom - 1) >= SAME_ZOOM
+        wanted = math.ceil(size / zoom) if resampled else size
+        corners = corners_at(self.centre[numbers], wanted, (sites.shape[2], sites.shape[3]))
+        found = np.stack([window_of(sites, int(site), int(y), int(x), wanted)
+                          for site, (y, x) in zip(self.site[numbers], corners, strict=True)])
+        return found, not resampled and min(found.shape[2:]) == size
 
 
 def nuclei_of(images: Images, layer: MaskLayer, rows: Iterable[int], sites_of: Callable[[int], Numbers], most: int,
@@ -69,12 +86,12 @@ def nuclei_of(images: Images, layer: MaskLayer, rows: Iterable[int], sites_of: C
     for row in rows:
         sites = np.sort(sites_of(int(row)))
         starts, ends = np.searchsorted(site, sites, "left"), np.searchsorted(site, sites, "right")
-        found = np.concatenate([np.arange(start, end) for start, end in zip(starts, ends, strict=True)])
+        found = np.concatenate([np.zeros(0, np.int64), *map(np.arange, starts, ends)])
         if most and len(found) > most:
             generator = np.random.default_rng([seed, int(row)])
             found = np.sort(generator.choice(found, most, replace=False))
         if len(found):
-            of_well[int(row)] = found.astype(np.int64)
+            of_well[int(row)] = found
     made_by = layer.facts.get("engine") or layer.facts.get("made_by") or "given"
     n = sum(map(len, of_well.values()))
     return Nuclei(site, number, centre, of_well, f"{n:,} nuclei of masks {layer.name} ({made_by})")

@@ -9,46 +9,23 @@ from skimage.transform import resize
 
 from dssl_bio.errors import RunError, ScreenError
 from dssl_bio.imaging.crops import corners_at, even_squares
-from dssl_bio.imaging.segmentation import Masks
 from dssl_bio.learning.config import ImageConfig
 from dssl_bio.learning.fit import train
 from dssl_bio.learning.phenotypes import ImagePhenotypes, phenotypes_of
 from dssl_bio.learning.run import Run
 from dssl_bio.retrieval.build import build_bundle
 from dssl_bio.retrieval.bundle import Bundle
-from dssl_bio.screens.ingest import ingest
-from dssl_bio.screens.manifest import read_manifest
-from dssl_bio.screens.masks import NUCLEI, layer_folder, open_layer, seal_layer, write_masks
+from dssl_bio.screens.masks import open_layer
 from dssl_bio.screens.screen import FLAGGED, Screen
 from tests.retrieval.small_bundle import small_config
-from tests.screens.plates_of_discs import SIDE, write_plates
+from tests.screens.plates_with_nuclei import screen_with_nuclei
 
 TILE = 32
 
 
-def squares(site):
-    """Nuclei of a site: its number decides where; every fifth site has none."""
-    labels = np.zeros((SIDE, SIDE), np.int32)
-    if site % 5:
-        for number, (y, x) in enumerate([(2 + site % 7, 20), (40, 60), (33, 30)], start=1):
-            labels[y - 2:y + 3, x - 2:x + 3] = number
-    return labels
-
-
 @pytest.fixture(scope="module")
 def screen(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("nuclei")
-    manifest, _ = write_plates(folder)
-    screen = ingest(read_manifest(manifest), folder / "screen")
-    layer = layer_folder(screen, "classical")
-    plates = []
-    for name in ("P1", "P2"):
-        sites = np.flatnonzero(screen.images.table["Metadata_Plate"] == name).tolist()
-        (layer / name).mkdir(parents=True)
-        write_masks(layer / name, sites, (Masks(squares(site), None) for site in sites), screen.images.pixel_size_um)
-        plates.append({"plate": name, "folder": name, "sites": sites})
-    seal_layer(layer, "classical", screen, plates, {"engine": NUCLEI})
-    return screen
+    return screen_with_nuclei(tmp_path_factory.mktemp("nuclei"))
 
 
 def opened(screen, **settings):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import streamlit as st
+from dssl_bio.app import login
 from dssl_bio.app.cards import favicon
 from dssl_bio.app.resources import first_page, in_turn
 
@@ -10,6 +11,7 @@ PAGES = Path(__file__).parent / "app_pages"
 
 # A picture of ours: Streamlit would fetch a named icon from the network.
 st.set_page_config(page_title="DSSL-Bio", page_icon=favicon(), layout="wide")
+login.gate()
 page = st.navigation([
     st.Page(PAGES / "molecule_to_phenotypes.py", title="Molecule to phenotypes", icon=":material/search:",
             default=True),

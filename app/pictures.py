@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 import numpy as np
 import streamlit as st
-from dssl_bio.app import cards, words
+from dssl_bio.app import cards, login, words
 from dssl_bio.app.resources import served, tables
 from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
@@ -98,6 +98,8 @@ def address(path: str, number: int, display: Display) -> str:
     name = next(name for name, folder in served().items() if str(folder) == path)
     asked = {"channels": ",".join(display.shown), "contrast": f"{display.brightness:g}", "zoom": display.zoom,
              "bundle": bundle.id}
+    if told := login.pass_of(name, number):
+        asked["pass"] = told
     return f"./pictures/{quote(name, safe='')}/{number}.png?{urlencode(asked)}"
 
 
@@ -112,6 +114,8 @@ async def answered(request: Request) -> Response:
     number, asked = request.path_params["number"], request.query_params
     if folder is None or not NUMBER.fullmatch(number):
         return PlainTextResponse("No such picture.", 404)
+    if not login.has_pass(request.path_params["bundle"], number, asked.get("pass", "")):
+        return PlainTextResponse("Sign in first.", 401)
     try:
         channels = tables(str(folder)).channels
         display = Display(tuple(name for name in channels if name in asked.get("channels", "").split(",")),

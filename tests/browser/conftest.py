@@ -8,6 +8,9 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,15 +26,18 @@ PATIENCE_MS = 60_000
 START_S = 90
 
 
-@pytest.fixture(scope="session")
-def server(profile_bundle, image_bundle, tmp_path_factory):
-    """Address of a server of both bundles: `bundle` holds images and a decoder, `bundle (2)` profiles."""
-    pictured = with_decoder(image_bundle, image_bundle.parent / "screen", tmp_path_factory.mktemp("pictured"))
+def free_port() -> int:
+    """A port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    line = [sys.executable, "-c", "from dssl_bio.pipelines.main import main; main()", "serve", str(pictured),
-            str(profile_bundle), "--port", str(port), "--no-browser"]
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(bundles: Sequence[Path], port: int, *words: str) -> Iterator[str]:
+    """The address of `dssl-bio serve BUNDLES WORDS` while it runs."""
+    line = [sys.executable, "-c", "from dssl_bio.pipelines.main import main; main()", "serve", *map(str, bundles),
+            "--port", str(port), "--no-browser", *words]
     process = subprocess.Popen(line, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True)
     address = f"http://localhost:{port}"
     try:
@@ -47,6 +53,14 @@ def server(profile_bundle, image_bundle, tmp_path_factory):
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def server(profile_bundle, image_bundle, tmp_path_factory):
+    """Address of a server of both bundles: `bundle` holds images and a decoder, `bundle (2)` profiles."""
+    pictured = with_decoder(image_bundle, image_bundle.parent / "screen", tmp_path_factory.mktemp("pictured"))
+    with served([pictured, profile_bundle], free_port()) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from pipelines import serve
 from pipelines.main import app
-from pipelines.serve import HOSTS_VARIABLE, PASSWORD_VARIABLE, api_command, streamlit_command
+from pipelines.serve import HOSTS_VARIABLE, OIDC_VARIABLE, PASSWORD_VARIABLE, api_command, streamlit_command
 
 
 def test_the_server_listens_on_this_machine_with_protection_and_without_statistics():
@@ -80,3 +80,54 @@ def test_a_password_that_is_none_is_refused(content, message, tmp_path):
     result = CliRunner().invoke(app, ["serve", str(tmp_path), "--password-file", str(tmp_path / "word")])
     assert result.exit_code == 1
     assert message in result.output
+
+
+GOOD = ('[auth]\nredirect_uri = "https://screens.example.org/oauth2callback"\ncookie_secret = "{}"\n'
+        'client_id = "a"\nclient_secret = "b"\nserver_metadata_url = "https://id.example.org/x"\n').format("s" * 40)
+
+
+@pytest.fixture
+def with_packages(monkeypatch):
+    """As if the packages for signing in were installed."""
+    monkeypatch.setattr("dssl_bio.pipelines.oidc_file.PACKAGES", ())
+
+
+def test_signing_in_is_told_to_the_server_by_the_files_name_alone(started, with_packages, tmp_path):
+    file = tmp_path / "secrets.toml"
+    file.write_text(GOOD + '[access]\ndomains = ["example.org"]\n')
+    line, settings, output = started("--host", "0.0.0.0", "--oidc", str(file))
+    assert f"--secrets.files={file}" in line
+    assert settings[OIDC_VARIABLE] == str(file)
+    assert "note:" not in output
+    assert not any("ssss" in word for word in [*line, *settings.values(), output])
+    file.write_text(GOOD)
+    assert "everybody whom the provider lets sign in" in started("--oidc", str(file))[2]
+    assert started()[1][OIDC_VARIABLE] == ""
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("[auth", "is not TOML"), ("[other]\n", "[auth] must hold redirect_uri"),
+    (GOOD.replace('client_id = "a"\n', ""), "[auth] must hold client_id"),
+    (GOOD.replace("s" * 40, "short"), "cookie_secret must be random"),
+    (GOOD.replace("/oauth2callback", "/"), "redirect_uri must be"),
+    (GOOD + '[access]\ndomain = ["x"]\n', "not ['domain']"),
+    (GOOD + '[access]\nemails = "x"\n', "[access] takes lists"),
+])
+def test_a_file_with_which_nobody_could_sign_in_is_refused(text, message, with_packages, tmp_path):
+    (tmp_path / "bundle.json").write_text('{"kind": "bundle", "schema_version": 1, "files": {}}')
+    (tmp_path / "secrets.toml").write_text(text)
+    result = CliRunner().invoke(app, ["serve", str(tmp_path), "--oidc", str(tmp_path / "secrets.toml")])
+    assert result.exit_code == 1
+    assert message in result.output
+
+
+def test_signing_in_is_for_pages_and_in_place_of_a_password(tmp_path):
+    (tmp_path / "bundle.json").write_text('{"kind": "bundle", "schema_version": 1, "files": {}}')
+    (tmp_path / "secrets.toml").write_text(GOOD)
+    (tmp_path / "word").write_text("open sesame\n")
+    start = ["serve", str(tmp_path), "--oidc", str(tmp_path / "secrets.toml")]
+    for more, message in ((["--api"], "programs take --password-file"),
+                          (["--password-file", str(tmp_path / "word")], "not both")):
+        result = CliRunner().invoke(app, [*start, *more])
+        assert result.exit_code == 1
+        assert message in result.output

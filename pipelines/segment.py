@@ -98,7 +98,8 @@ def segment(
 
         with progress_bar("plates", quiet) as bar:
             block = add_cell_block(opened, layer, workers=workers, scheduler=scheduler, progress=bar)
-        report(f"features {block.name}: {block.n_features:,} of {block.n_wells:,} wells, {block.n_cells:,} cells"
+        report(f"{block.name}: {block.n_features:,} features of {block.n_wells:,} wells, medians over "
+               f"{block.n_cells:,} cells"
                + "".join(f"\n  note: {note}" for note in block.notes))
 
 

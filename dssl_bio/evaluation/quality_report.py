@@ -137,14 +137,16 @@ def _overview(counts: dict[str, Any], summary: pd.DataFrame, described: pd.DataF
     rows = [Row([Cell(str(row[PLATE])), *(Cell(f"{row[name]:,}") for name in ("sites", "flagged", *FLAGS)),
                  Cell(_percent(row["unevenness"]), f"± {_percent(row['unevenness_uncertainty'])}")
                  if row["corrected"] else Cell("not corrected"),
-                 Cell(_percent(row["position_effect"])), Cell(f"{row['warnings']:,}")])
+                 Cell(_percent(row["position_effect"]) or "not known"), Cell(f"{row['warnings']:,}")])
             for row in summary.head(MOST_ROWS).to_dict("records")]
     table = Table(["plate", "sites", "flagged", *FLAGS, "uneven light", "position effect", "warnings"], rows)
     figures = []
     if len(summary) > 1:
         if described["position_effect"].notna().any():
             figures.append(figure_html(screen_figure(described, "position_effect", "Position effect"), "position"))
-        figures.append(figure_html(screen_figure(described, "unevenness", "Uneven light that was corrected"), "light"))
+        if summary["corrected"].any():
+            figures.append(figure_html(screen_figure(described, "unevenness", "Uneven light that was corrected"),
+                                       "light"))
     return Section("Plates", text, [table], figures)
 
 

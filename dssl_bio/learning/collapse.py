@@ -45,13 +45,14 @@ class Collapse:
                 "may still read information out of such a code, retrieval cannot")
 
 
-def advice(minibatches: int, remedy: str) -> str:
+def advice(minibatches: int, remedy: str, step: int = 1) -> str:
     """What to do about a code that tells nothing: train on, where there was little training, before the remedy."""
     if minibatches >= ENOUGH_MINIBATCHES:
         return remedy
     number = f"{minibatches} minibatch{'es' if minibatches != 1 else ''}"
-    return (f"after {number} it may only not have been learned yet: raise step_1.epochs, or lower step_1.batch_size "
-            f"where there are few wells, to some hundreds of minibatches; if that does not help, {remedy}")
+    return (f"after {number} it may only not have been learned yet: raise step_{step}.epochs, or lower "
+            f"step_{step}.batch_size where there are few wells, to some hundreds of minibatches; "
+            f"if that does not help, {remedy}")
 
 
 def collapse(infonce: float, directions: Tensor) -> Collapse:

@@ -5,7 +5,7 @@ import logging
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,12 @@ from dssl_bio.artefact import require_disk, seal, write_json
 from dssl_bio.config import checked
 from dssl_bio.errors import RunError
 from dssl_bio.evaluation.metrics import ranks_of_best
-from dssl_bio.learning.choice import AUTO, TRIAL_SHARE, choose, recipes_for, trial_options
+from dssl_bio.learning.choice import AUTO, TRIAL_SHARE, choose, trial_options
 from dssl_bio.learning.collapse import Collapse, advice
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.data import PairLoader
 from dssl_bio.learning.disentangled import DisentangledModel
-from dssl_bio.learning.fitted import fit_to_training_rows, with_fixed_features
+from dssl_bio.learning.fitted import fit_ridge_after_step_1, fit_to_training_rows, with_fixed_features
 from dssl_bio.learning.material import Material, modality_of, prepare
 from dssl_bio.learning.model import build_model
 from dssl_bio.learning.partition import GROUP, SPLIT, partition
@@ -94,7 +94,9 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
             fit_residuals(model, material.pairs, options.batch_size, config.seed, config.specific_ridge)
         metrics[f"step_{step}"] = train_step(model, step, material.pairs, watched, options, work, config.seed, report,
                                              bf16, resumable, progress)
-        if step == 1 and watched is None and material.validation is not None:
+        if step == 1:
+            fit_ridge_after_step_1(model, material.pairs)
+        if step == 1 and material.validation is not None:
             metrics["step_1"]["validation_mrr"] = material.validation.reciprocal_rank(model)
         if resumable:
             metrics[f"step_{step}"]["information"] = _information(model, material, specific=step == 2)
@@ -116,8 +118,8 @@ def resolve(screen: Screen, config: TrainConfig, report: Callable[[str], None] =
     Three tenths of the molecules that are not held out, whole groups, are asked; the held-out ones are never looked at.
     """
     modality = modality_of(screen, config)
-    if config.molecule_encoder != AUTO or len(recipes_for(modality)) == 1:
-        return choose(config, modality, None, report)[0]
+    if config.molecule_encoder != AUTO:
+        return config
     split = partition(screen.wells, screen.molecules, config.split, config.seed)
     kept = split[SPLIT].isin(["train", "valid"]).to_numpy()
     if kept.sum() < MIN_TRIAL_MOLECULES or split.loc[kept, GROUP].nunique() < MIN_TRIAL_GROUPS:
@@ -139,6 +141,7 @@ def _trial(screen: Screen, config: TrainConfig, split: pd.DataFrame) -> NDArray[
     with tempfile.TemporaryDirectory(prefix="dssl-bio-") as folder:
         train_step(model, 1, material.pairs, None, options, Path(folder), config.seed, lambda line: None, False,
                    resumable=False)
+    fit_ridge_after_step_1(model, material.pairs)
     asked = material.validation
     assert asked is not None
     queries = embed_inputs(model, [asked.molecules]).shared
@@ -178,16 +181,21 @@ def _information(model: DisentangledModel, material: Material, specific: bool) -
     found = held_out.information(model, specific)
     longest = max(found["resultant_length_1"], found["resultant_length_2"])
     if longest >= Collapse.NEAR_ONE:
-        options = material.config.step_1
-        minibatches = options.epochs * len(PairLoader(material.pairs, options.batch_size, 1, material.config.seed))
         logger.warning("the shared representation has collapsed: its directions have resultant length %.3f, 1 is one "
                        "direction for everything; %s", longest,
-                       advice(minibatches, "lower shared.beta or the learning rate"))
+                       advice(_minibatches(material, 1), "lower shared.beta or the learning rate"))
     for number, side in ((1, "molecules'"), (2, "phenotypes'")):
         if (length := found.get(f"specific_resultant_length_{number}", 0.0)) >= Collapse.NEAR_ONE:
             logger.warning("the %s specific representation has collapsed: its directions have resultant length %.3f, "
-                           "1 is one direction for everything; lower specific.lambda, or choose specific_input = "
-                           "\"residual\"", side, length)
+                           "1 is one direction for everything; %s", side, length,
+                           advice(_minibatches(material, 2),
+                                  "lower specific.lambda, or choose specific_input = \"residual\"", 2))
     return {"pairs": "training" if material.validation is None else "validation", **found}
+
+
+def _minibatches(material: Material, step: Literal[1, 2]) -> int:
+    """How many a step trains with at most; early stopping may end it before."""
+    options = material.config.step_1 if step == 1 else material.config.step_2
+    return options.epochs * len(PairLoader(material.pairs, options.batch_size, step, material.config.seed))
 
 

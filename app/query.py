@@ -75,7 +75,8 @@ def offered(bundle: Tables) -> None:
     if not found:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.caption("Examples that were not in training:" if _held_out(bundle, len(found)) else "Examples:")
+        st.caption("Examples that were not in training:" if _held_out(bundle, len(found)) else "Examples:",
+                   width="content")
         for label, example in found:
             if st.button(words.plain(words.shortened(label, 40)), key=f"example_{example}", type="secondary"):
                 ask(example)

@@ -159,14 +159,14 @@ def page() -> None:
         asked = listing(path, found, table, display)
     with beside:
         alike.neighbours(path, found)
-    molecule = found.identified.molecule
-    told, figures = trust(path, molecule.smiles, molecule.inchikey)
-    trusted.markdown(told, help=words.plain(figures) or None)
-    with beside:  # last: it takes the longest, and the hits are there to be looked at
         factor_panels.panel(path, found, query.dose_um(bundle))
     if asked is not None:
         with asked[1]:
             factor_panels.of_hit(path, asked[0])
+    molecule = found.identified.molecule
+    # Last: the first question of a large library takes longest, and the hits are there to be looked at
+    told, figures = trust(path, molecule.smiles, molecule.inchikey)
+    trusted.markdown(told, help=words.plain(figures) or None)
 
 
 page()

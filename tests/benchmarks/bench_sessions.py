@@ -98,11 +98,13 @@ async def together(port: int, molecules: list[str], sessions: int, seconds: floa
     complete = np.array([value for _, values, _ in good for value in values])
     used = sum(server.cpu_times()[:2]) - before
     third = max(1, len(memory) // 3)
+    first = np.array([values[0] for values, _, _ in good if values])
     return {"sessions": sessions, "seconds": seconds, "pages": len(latencies), "pages_per_s": len(latencies) / seconds,
             "server_cpu_s_per_page": used / max(1, len(latencies)),
             "broken_sessions": [repr(one) for one in broken], "pages_with_error": sum(errors for _, _, errors in good),
             "median_s": float(np.median(latencies)), "p95_s": float(np.quantile(latencies, 0.95)),
-            "max_s": float(latencies.max()), "median_with_pictures_s": float(np.median(complete)),
+            "max_s": float(latencies.max()), "first_page_median_s": float(np.median(first)),
+            "first_page_p95_s": float(np.quantile(first, 0.95)), "median_with_pictures_s": float(np.median(complete)),
             "p95_with_pictures_s": float(np.quantile(complete, 0.95)), "load_of_machine": os.getloadavg()[0],
             "memory_first_third_mb": float(np.median(memory[:third])),
             "memory_last_third_mb": float(np.median(memory[-third:])), "memory_max_mb": max(memory)}

@@ -1,4 +1,4 @@
-"""What of a model is fitted in closed form before anything is trained: kernels, scalers, the ridge member."""
+"""What of a model is fitted in closed form: kernels, scalers, the ridge member (on images, after step 1)."""
 
 from dataclasses import replace
 
@@ -8,13 +8,15 @@ import torch
 from dssl_bio.learning.data import Pairs
 from dssl_bio.learning.disentangled import DisentangledModel
 from dssl_bio.learning.encoders.encoder import Encoder
+from dssl_bio.learning.encoders.molecule_dose import DoseTrunk
+from dssl_bio.learning.encoders.molecule_hybrid import HybridTrunk
 from dssl_bio.learning.encoders.molecule_kernels import KernelsTrunk
 from dssl_bio.learning.encoders.phenotype_mlp import MlpTrunk
 from dssl_bio.learning.inputs import MoleculeInputs
 from dssl_bio.learning.material import Material
 from dssl_bio.learning.model import kernels_of, ridge_scaler_of, scalers_of
 from dssl_bio.learning.phenotypes import ProfilePhenotypes
-from dssl_bio.learning.ridge import fit_ridge
+from dssl_bio.learning.ridge import fit_ridge, fit_ridge_to_codes
 
 
 def fit_to_training_rows(model: DisentangledModel, material: Material) -> None:
@@ -43,7 +45,7 @@ def fit_to_training_rows(model: DisentangledModel, material: Material) -> None:
             scaler.fit(profiles, whitening, robust=options.scaling == "robust", max_correlation=correlation,
                        controls=controls, shrinkage=options.sphere_shrinkage)
         if config.ridge > 0:
-            _fit_ridge_member(model, pairs, profiles)
+            _fit_ridge_to_profiles(model, pairs, profiles)
 
 
 def with_fixed_features(model: DisentangledModel, material: Material) -> Material:
@@ -63,7 +65,43 @@ def with_fixed_features(model: DisentangledModel, material: Material) -> Materia
     return replace(material, pairs=replace(material.pairs, inputs=fixed(material.pairs.inputs)), validation=validation)
 
 
-def _fit_ridge_member(model: DisentangledModel, pairs: Pairs, profiles: torch.Tensor) -> None:
+def fit_ridge_after_step_1(model: DisentangledModel, pairs: Pairs) -> None:
+    """On images: ridge from the kernel's features to the mean code of each training molecule's tiles.
+
+    Nothing happens on profiles, whose ridge member is fitted before, or without a ridge member. The model is left in
+    evaluation mode; the result is the same at every call, so that a training which was stopped in step 2 goes on with
+    the same numbers.
+    """
+    molecule, phenotype = model.shared_encoders
+    if not (isinstance(phenotype, Encoder) and isinstance(phenotype.head, torch.nn.Sequential)
+            and getattr(phenotype.head[-1], "ridge_of_codes", False)):
+        return
+    assert isinstance(molecule, Encoder)
+    model.eval()
+    device = next(model.parameters()).device
+    n = len(pairs.inputs)
+    width = phenotype.head[-1].anchor.shape[0]
+    total, count = torch.zeros(n, width, dtype=torch.float64), torch.zeros(n)
+    with torch.no_grad():
+        for tiles, place in pairs.phenotypes.chunks(pairs.rows, np.arange(len(pairs.rows))):
+            owner = torch.from_numpy(pairs.molecule[place])
+            total.index_add_(0, owner, phenotype(tiles.to(device))[:, :width].cpu().double())
+            count.index_add_(0, owner, torch.ones(len(owner)))
+        features = molecule.trunk(pairs.inputs.batch(range(n)).to(device)).cpu()
+    only = torch.zeros(features.shape[1])
+    only[kernel_columns(molecule.trunk)] = 1.0
+    fit_ridge_to_codes(molecule, phenotype, features * only, total / count[:, None])
+
+
+def kernel_columns(trunk: torch.nn.Module) -> slice:
+    """Which features of a molecule's trunk are the kernel's: those that a ridge on few molecules can use."""
+    if isinstance(trunk, DoseTrunk):
+        inner = kernel_columns(trunk.trunk)
+        return slice(inner.start or 0, int(trunk.trunk.out_features))  # type: ignore[arg-type]
+    return slice(trunk.gnn.out_features if isinstance(trunk, HybridTrunk) else 0, int(trunk.out_features))  # type: ignore[arg-type]
+
+
+def _fit_ridge_to_profiles(model: DisentangledModel, pairs: Pairs, profiles: torch.Tensor) -> None:
     """Kernel ridge from the features of the training molecules to the mean of each one's wells."""
     model.eval()
     molecule, phenotype = model.shared_encoders

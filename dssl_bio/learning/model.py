@@ -90,20 +90,25 @@ def build_model(config: TrainConfig, facts: ScreenFacts) -> DisentangledModel:
     """An untrained model; kernels, scalers and a ridge member hold zeros until they are fitted or loaded.
 
     Raises:
-        RunError: a ridge member without a kernel on one side or a profile on the other.
+        RunError: a ridge member without a kernel on the molecules' side, or on bags of tiles.
     """
-    if config.ridge > 0 and (facts.modality == "images" or config.molecule_encoder not in ("kernel", "kernels")):
-        raise RunError("a ridge member (ridge > 0) needs molecule_encoder kernel or kernels, and profiles; here the "
-                       f"encoder is {config.molecule_encoder} and the modality {facts.modality}")
+    on_images = facts.modality == "images"
+    in_bags = on_images and config.image.bag_tiles > 1
+    able = ("kernel", "kernels", "hybrid") if on_images else ("kernel", "kernels")
+    if config.ridge > 0 and (in_bags or config.molecule_encoder not in able):
+        raise RunError(f"a ridge member (ridge > 0) needs molecule_encoder {' or '.join(able)} on {facts.modality}, "
+                       f"and image.bag_tiles 1; here they are {config.molecule_encoder} and {config.image.bag_tiles}")
 
     def encoder(trunk: nn.Module, out_dim: int, condition_dim: int = 0, own: nn.Module | None = None) -> Encoder:
         members, ridge = (1, 0.0) if condition_dim else (config.members, config.ridge)
         residual = condition_dim > 0 and config.specific_input == "residual"
-        return Encoder(trunk, out_dim, config.hidden, condition_dim, config.dropout, members, ridge, residual, own)
+        of_codes = on_images and trunk is phenotype
+        return Encoder(trunk, out_dim, config.hidden, condition_dim, config.dropout, members, ridge, residual, own,
+                       of_codes)
 
+    phenotype: nn.Module | None = None
     molecule = encoder(_molecule_trunk(config, facts), config.shared_dim)  # first: the order of draws is the seed's
     phenotype = _phenotype_trunk(config, facts)
-    in_bags = facts.modality == "images" and config.image.bag_tiles > 1
     shared = (molecule,
               BagEncoder(phenotype, config.shared_dim, config.hidden, config.dropout, config.members,
                          attention=config.image.pooling == "attention") if in_bags

@@ -38,14 +38,15 @@ class Members(nn.Module):
 
     Heads differ in initialisation and dropout, and each has a loss of its own: the cosine of two joined vectors is
     the mean of the heads' cosines, an ensemble in one model. With a `ridge` weight one more member stands beside
-    them, which is fitted and not trained (see `fit_ridge`); the others together have weight 1. It reads the same
-    features, or `ridge_width` of its own.
+    them, which is fitted and not trained (see `ridge`); the others together have weight 1. It reads the same
+    features, or `ridge_width` of its own, or with `ridge_of_codes` what the other members say.
     """
 
     anchor: Tensor
+    anchor_centre: Tensor
 
     def __init__(self, width: int, hidden: int, out_dim: int, members: int, dropout: float, ridge: float = 0.0,
-                 ridge_width: int = 0):
+                 ridge_width: int = 0, ridge_of_codes: bool = False):
         super().__init__()
         n_parts = members + (ridge > 0)
         if out_dim % n_parts:
@@ -54,9 +55,12 @@ class Members(nn.Module):
         self.out_features = out_dim
         self.linear = nn.ModuleList(nn.Linear(width, dim) for _ in range(members))
         self.hidden = nn.ModuleList(mlp(width, hidden, dim, dropout=dropout, norm=True) for _ in range(members))
-        self.ridge_scale = math.sqrt(ridge * members)
+        self.ridge_scale, self.ridge_of_codes = math.sqrt(ridge * members), ridge_of_codes
         if ridge > 0:
-            self.register_buffer("anchor", torch.zeros(ridge_width or width, dim))
+            n_read = members * dim if ridge_of_codes else ridge_width or width
+            self.register_buffer("anchor", torch.zeros(n_read, dim))
+            if ridge_of_codes:
+                self.register_buffer("anchor_centre", torch.zeros(n_read))
 
     def forward(self, features: Tensor, own: Tensor | None = None) -> Tensor:
         """(N, out_dim), the members' unit vectors of equal dimensions; the ridge member's, scaled, comes last.
@@ -68,7 +72,10 @@ class Members(nn.Module):
         pairs = zip(self.linear, self.hidden, strict=True)
         parts = [F.normalize(linear(features) + hidden(features), dim=1) for linear, hidden in pairs]
         if self.ridge_scale > 0:
-            parts.append(self.ridge_scale * F.normalize((features if own is None else own) @ self.anchor, dim=1))
+            read = features if own is None else own
+            if self.ridge_of_codes:
+                read = torch.cat(parts, dim=1) - self.anchor_centre
+            parts.append(self.ridge_scale * F.normalize(read @ self.anchor, dim=1))
         return torch.cat(parts, dim=1)
 
 
@@ -79,7 +86,8 @@ class Encoder(nn.Module):
     a shared encoder has no condition, and may have several `members` (see Members).
     Running statistics of a trunk are constants in evaluation mode, in which frozen encoders stay.
 
-    A ridge member may read the inputs by a map of its own, `ridge_input`, in place of the trunk.
+    A ridge member may read the inputs by a map of its own, `ridge_input`, in place of the trunk, or with
+    `ridge_of_codes` the other members' codes.
 
     With `residual` the trunk is the shared encoder's, frozen, and the head reads what the own shared code does not
     explain of its features (see `fit_residual`): the step-2 contrast cannot be solved by what is shared already.
@@ -91,7 +99,8 @@ class Encoder(nn.Module):
     spread: Tensor
 
     def __init__(self, trunk: nn.Module, out_dim: int, hidden: int = 256, condition_dim: int = 0, dropout: float = 0.0,
-                 members: int = 1, ridge: float = 0.0, residual: bool = False, ridge_input: nn.Module | None = None):
+                 members: int = 1, ridge: float = 0.0, residual: bool = False, ridge_input: nn.Module | None = None,
+                 ridge_of_codes: bool = False):
         super().__init__()
         self.trunk = trunk
         self.ridge_input = ridge_input
@@ -107,7 +116,8 @@ class Encoder(nn.Module):
             self.register_buffer("spread", torch.ones(n_features))
         width = int(trunk.out_features) + condition_dim  # type: ignore[arg-type]
         self.head = (mlp(width, hidden, out_dim, dropout=dropout, norm=True) if members == 1 and ridge == 0
-                     else nn.Sequential(Members(width, hidden, out_dim, members, dropout, ridge, ridge_width)))
+                     else nn.Sequential(Members(width, hidden, out_dim, members, dropout, ridge, ridge_width,
+                                                ridge_of_codes)))
 
     def forward(self, inputs: Any, condition: Tensor | None = None) -> Tensor:
         """(N, out_dim), of any length.

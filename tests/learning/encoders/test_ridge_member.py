@@ -7,13 +7,14 @@ from torch.nn import functional as F
 
 from dssl_bio.config import checked
 from dssl_bio.errors import DsslBioError, RunError
+from dssl_bio.learning.choice import choose
 from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.encoders.encoder import Encoder, Members
 from dssl_bio.learning.fit import train
-from dssl_bio.learning.fitted import fit_to_training_rows
+from dssl_bio.learning.fitted import fit_to_training_rows, kernel_columns
 from dssl_bio.learning.material import prepare
 from dssl_bio.learning.model import ScreenFacts, build_model, ridge_scaler_of, scalers_of
-from dssl_bio.learning.ridge import RIDGES, fit_ridge
+from dssl_bio.learning.ridge import RIDGES, fit_ridge, fit_ridge_to_codes
 from dssl_bio.learning.run import Run
 
 
@@ -134,9 +135,50 @@ def test_a_run_with_a_ridge_member_of_its_own_is_read_again(amides_screen, tmp_p
     assert wells.shared.shape == (4, 15) and ridge_scaler_of(run.model).components.abs().sum() > 0
 
 
-def test_a_ridge_member_needs_a_kernel_and_profiles():
+def test_a_ridge_member_needs_a_kernel_and_no_bags():
     config = TrainConfig.model_validate({"molecule_encoder": "gine", "ridge": 0.5, "shared_dim": 128})
-    with pytest.raises(RunError, match="needs molecule_encoder kernel or kernels, and profiles"):
+    with pytest.raises(RunError, match="needs molecule_encoder kernel or kernels on profile"):
         build_model(config, ScreenFacts("profile", 4, 3, 2, ("a", "b")))
+    bags = TrainConfig.model_validate({"molecule_encoder": "hybrid", "ridge": 0.5, "image": {"bag_tiles": 4}})
+    with pytest.raises(RunError, match="image.bag_tiles 1; here they are hybrid and 4"):
+        build_model(bags, ScreenFacts("images", 4, 3, channels=("DNA",)))
+    chosen, _ = choose(TrainConfig.model_validate({"image": {"bag_tiles": 4}}), "images", None, print)
+    build_model(chosen, ScreenFacts("images", 4, 3, channels=("DNA",)))
     with pytest.raises(DsslBioError, match="cannot be divided among 3 members"):
         checked({"members": 2, "ridge": 0.1, "shared_dim": 128}, TrainConfig, "test", DsslBioError)
+
+
+def test_on_codes_the_ridge_member_is_kernel_ridge_to_their_half_whitened_components():
+    """Against scikit-learn's PCA and kernel ridge; a column of zeros takes no part."""
+    from sklearn.decomposition import PCA
+
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(40, 12, generator=generator)
+    x[:, 3] = 0
+    molecule = Encoder(Plain(12), 15, 8, members=2, ridge=0.5).eval()
+    phenotype = Encoder(Plain(7), 15, 8, members=2, ridge=0.5, ridge_of_codes=True).eval()
+    with torch.no_grad():
+        codes = phenotype(torch.randn(40, 7, generator=generator))[:, :10]
+    assert not molecule(x)[:, 10:].any(), "an unfitted member says nothing"
+    ridge = fit_ridge_to_codes(molecule, phenotype, x, codes)
+    pca = PCA(5).fit(codes.numpy())
+    target = pca.transform(codes.numpy()) / (pca.singular_values_ ** 0.5)
+    model = KernelRidge(alpha=ridge * float(x.square().sum(1).mean())).fit(x.numpy(), target)
+    predicted = F.normalize(torch.tensor(model.predict(x.numpy())).float(), dim=1)
+    measured = F.normalize(torch.tensor(target).float(), dim=1)
+    expected = predicted @ measured.T  # signs of components are free: what they say of pairs is not
+    own = F.normalize(molecule(x)[:, 10:], dim=1)
+    read = (codes - phenotype.head[-1].anchor_centre) @ phenotype.head[-1].anchor
+    assert torch.allclose(own @ F.normalize(read, dim=1).T, expected, atol=1e-3)
+    assert not molecule.head[-1].anchor[3].any()
+
+
+@pytest.mark.parametrize("dose", [False, True])
+@pytest.mark.parametrize("encoder", ["hybrid", "kernel"])
+def test_the_ridge_reads_the_kernel_and_neither_graph_nor_dose(encoder, dose):
+    config = checked({"molecule_encoder": encoder, "gine": {"hidden": 8}, "dose": dose}, TrainConfig, "test")
+    facts = ScreenFacts("images", 10, 8, channels=("DNA",), doses_um=(1.0, 10.0) if dose else ())
+    trunk = build_model(config, facts).shared_encoders[0].trunk
+    columns = kernel_columns(trunk)
+    start = (trunk.trunk if dose else trunk).gnn.out_features if encoder == "hybrid" else 0
+    assert (columns.start, columns.stop) == (start, start + 8)

@@ -12,7 +12,8 @@ app = typer.Typer(no_args_is_help=True, help="Draft (init) or check the TOML fil
 @app.command()
 @command
 def init(
-    path: Path = typer.Argument(..., help="A table, or a folder with tables and images."),
+    path: Path = typer.Argument(..., help="A table, a folder with tables and images, an OME-Zarr plate, or a "
+                                "folder of them."),
     out: Path = typer.Option(..., "--out", help="Manifest to write; a file that is there is never overwritten."),
     seed: int = SEED,
     quiet: bool = QUIET,
@@ -26,15 +27,15 @@ def init(
     """
     from dssl_bio.artefact import written_whole
     from dssl_bio.errors import ManifestError
-    from dssl_bio.screens.draft import draft
+    from dssl_bio.screens.draft import draft, root_of
 
     if out.exists():
         raise ManifestError(f"{out} exists; choose another name")
     text = draft(path)
     with written_whole(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    root = path if path.is_dir() else path.parent
-    reporter(quiet)(f"{out} written; read its comments, then: dssl-bio manifest check {out} --data-root {root}")
+    reporter(quiet)(f"{out} written; read its comments, then: dssl-bio manifest check {out} --data-root "
+                    f"{root_of(path)}")
 
 
 @app.command()

@@ -92,7 +92,8 @@ def phenotype_of_screen(path: str, number: int) -> None:
 
 def own_images(path: str) -> "SharedSpecific | None":
     """Asks for one TIFF file a channel, which is which, and their pixel size."""
-    from dssl_bio.retrieval.own_phenotypes import channel_in_name, embed_site, site_of
+    from dssl_bio.imaging.stains import channel_in_name
+    from dssl_bio.retrieval.own_phenotypes import embed_site, site_of
 
     bundle, channels = opened(path), tables(path).channels
     st.markdown(f"One TIFF file for each of **{', '.join(channels)}**, of one field of cells. They are scaled as the "

@@ -12,6 +12,7 @@ from dssl_bio.errors import ImageError
 from dssl_bio.imaging.header import Header, Limits, require
 
 SUFFIX = ".zarr"
+_TO_UM = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3}
 _MARKS = ("zarr.json", ".zgroup", ".zattrs")
 _FAILURES = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError)
 
@@ -64,6 +65,22 @@ def channel_names(path: Path) -> list[str]:
     """Labels of an image's channels; empty where it has none."""
     channels = _attributes(path).get("omero", {}).get("channels", [])
     return [str(channel.get("label", "")) for channel in channels if isinstance(channel, dict)]
+
+
+def pixel_size_um(path: Path) -> float | None:
+    """Side of a pixel at full resolution, in micrometres; None where the image does not say, or has oblong pixels."""
+    try:
+        described = _attributes(path)["multiscales"][0]
+        steps = [step["scale"] for part in (described["datasets"][0], described)
+                 for step in part.get("coordinateTransformations", ()) if step.get("type") == "scale"]
+        axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in described["axes"]]
+        scale = np.prod(np.array(steps, float).reshape(-1, len(axes)), axis=0)
+        found = {float(length) * _TO_UM[axis["unit"]] for axis, length in zip(axes, scale, strict=True)
+                 if str(axis["name"]).lower() in ("y", "x")}
+    except _FAILURES:
+        return None
+    size = found.pop()
+    return size if steps and size > 0 and all(abs(other / size - 1) < 1e-3 for other in found) else None
 
 
 def fields_of(plate: Path) -> tuple[str, list[Field]]:

@@ -17,7 +17,7 @@ from dssl_bio.imaging.crops import resampled, tiles_of
 from dssl_bio.imaging.intensity import limits, scaled
 from dssl_bio.imaging.read import Plane, read_site
 from dssl_bio.screens.normalize import normalized
-from dssl_bio.vocabulary import CHANNELS, PERT_TYPE
+from dssl_bio.vocabulary import PERT_TYPE
 
 if TYPE_CHECKING:
     from dssl_bio.learning.representation import SharedSpecific
@@ -29,18 +29,6 @@ MAX_ROWS = 2_000
 MAX_MISSING_NAMED = 5
 UNLIKE = 4.0
 """Normalised profiles whose spread is that many times the bundle's, or that small a part of it, are doubted aloud."""
-
-SYNONYMS = {"DNA": ("dna", "hoechst", "dapi"), "ER": ("er", "cona"), "RNA": ("rna", "syto"),
-            "AGP": ("agp", "phalloidin", "golgi", "actin"), "Mito": ("mito",)}
-
-
-def channel_in_name(file_name: str, channels: tuple[str, ...] = CHANNELS) -> str | None:
-    """The channel that a file's name tells; None where it tells none or several. Order is never a hint."""
-    parts = "".join(character.lower() if character.isalpha() else " " for character in file_name).split()
-    found = {channel for channel in channels
-             if any(part in (channel.lower(), *map(str.lower, SYNONYMS.get(channel, ()))) or
-                    (part.startswith("orig") and part[4:] == channel.lower()) for part in parts)}
-    return found.pop() if len(found) == 1 else None
 
 
 def site_of(files: Mapping[str, bytes], channels: tuple[str, ...]) -> NDArray[np.uint16]:

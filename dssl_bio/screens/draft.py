@@ -2,75 +2,21 @@
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from dssl_bio.errors import ManifestError
+from dssl_bio.screens.draft_plates import annotations_of_plates, images_of_plates, plate_map, plates_in
 from dssl_bio.screens.expressions import as_text
-from dssl_bio.screens.tables import PARQUET, SUFFIXES, columns_of, read_text_columns, separator
-from dssl_bio.vocabulary import (
-    BATCH,
-    CELL_LINE,
-    CHANNELS,
-    COMPOUND,
-    MOA,
-    PERT_TYPE,
-    PLATE,
-    REPLICATE,
-    SITE,
-    SMILES,
-    WELL,
-)
+from dssl_bio.screens.seen_tables import CONTROLS, DOSE, Seen, guessed, is_number, look
+from dssl_bio.screens.sources.ome_zarr import is_plate
+from dssl_bio.screens.tables import SUFFIXES
+from dssl_bio.vocabulary import CHANNELS, COMPOUND, PERT_TYPE, PLATE, SMILES, WELL
 
 MAX_TABLES = 200
-SAMPLE_ROWS = 2_000
 FEW_FEATURES = 5
 """Fewer numbers than this, with one beginning of their names, are taken for annotations."""
 
-# Spellings seen in published screens, without Metadata_ and punctuation, best first
-ALIASES: dict[str, tuple[str, ...]] = {
-    PLATE: ("plate", "assayplatebarcode", "platebarcode", "barcode", "plateid", "platename"),
-    WELL: ("well", "wellid", "wellposition", "wellname", "pertwell"),
-    SITE: ("site", "fieldid", "field", "fov"),
-    BATCH: ("batch", "batchnumber", "experiment"),
-    SMILES: ("smiles", "canonicalsmiles", "isomericsmiles", "structure"),
-    COMPOUND: ("compound", "compoundname", "pertiname", "name", "compoundid", "broadsample", "broadid"),
-    MOA: ("moa", "mechanism", "mechanismofaction"),
-    CELL_LINE: ("cellline", "cellid", "cell"),
-    REPLICATE: ("replicate", "rep"),
-    PERT_TYPE: ("perttype", "controltype"),
-}
-_DOSE = re.compile(r"^(metadata_)?(dose|conc|concentration)(_?(?P<unit>m|mm|um|nm|pm))?$|mmoles_per_liter", re.I)
 _UNITS = {"m": "M", "mm": "mM", "um": "uM", "nm": "nM", "pm": "pM"}
-_CONTROLS = ("DMSO", "dmso", "negcon", "control", "ctl_vehicle", "vehicle")
-_ANNOTATION = re.compile(r"^(unnamed|index|id$|row|col)|url|path|file|split|fold|count$", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """A table: its name relative to the folder, its columns, and its first rows."""
-
-    name: str
-    columns: list[str]
-    rows: pd.DataFrame
-
-    def channel_columns(self) -> dict[str, str]:
-        """Columns that hold file names, by the channel that their names end with."""
-        found = {}
-        for channel in CHANNELS:
-            named = [c for c in self.columns if re.search(rf"file.*{channel}$", c, re.IGNORECASE)]
-            if named:
-                found[channel] = min(named, key=len)
-        return found
-
-    def features(self) -> list[str]:
-        """Columns of numbers that no word of the laboratory claims."""
-        claimed = set(_guessed(self).values()) | {column for column in self.columns if _DOSE.search(column)}
-        return [c for c in self.columns if not c.startswith("Metadata_") and c not in claimed
-                and not _ANNOTATION.search(c) and _is_number(self.rows[c])]
 
 
 def draft(path: Path) -> str:
@@ -81,20 +27,22 @@ def draft(path: Path) -> str:
     """
     if not path.exists():
         raise ManifestError(f"no such file or folder: {path}")
-    root = path if path.is_dir() else path.parent
-    seen = [_look(found, root) for found in _tables(path)]
+    root = root_of(path)
+    if plates := plates_in(path):
+        return _of_plates(path, root, plates)
+    seen = [look(found, root) for found in _tables(path)]
     image_tables = [table for table in seen if table.channel_columns()]
     profile_tables = [table for table in seen if not table.channel_columns() and len(table.features()) >= FEW_FEATURES]
     if not image_tables and not profile_tables:
         raise ManifestError(f"{path}: no table with image files (columns such as FileName_OrigDNA) and none with "
                             f"at least {FEW_FEATURES} columns of numbers; found {', '.join(t.name for t in seen)}")
     main = _main(profile_tables, image_tables)
-    words = _guessed(main)
+    words = guessed(main)
     keys = {words[word] for word in (PLATE, WELL) if word in words} if WELL in words else set()
     profile_tables = [table for table in profile_tables if keys <= set(table.columns)]
     image_tables = [table for table in image_tables if keys <= set(table.columns)][:1]
     for table in [*profile_tables, *image_tables]:
-        words.update({word: column for word, column in _guessed(table).items() if word not in words})
+        words.update({word: column for word, column in guessed(table).items() if word not in words})
     strays = sorted({name for table in profile_tables for name in _grouped(table)[1]})
     parts = [_head(root, path), _key(words), _annotations(strays), _columns(words), _constants(words),
              _controls(main, words), _dose(main)]
@@ -106,9 +54,28 @@ def draft(path: Path) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _main(profile_tables: list[_Seen], image_tables: list[_Seen]) -> _Seen:
+def root_of(path: Path) -> Path:
+    """What the paths of a draft are relative to."""
+    return path if path.is_dir() and not is_plate(path) else path.parent
+
+
+def _of_plates(path: Path, root: Path, plates: list[Path]) -> str:
+    """The draft for OME-Zarr plates, with the first table beside them that says what wells received."""
+    tables = sorted(p for p in root.iterdir() if p.is_file() and p.name.lower().endswith(SUFFIXES)
+                    and not p.name.lower().endswith((".txt", ".txt.gz")))
+    seen = [look(table, root) for table in tables[:MAX_TABLES]]
+    maps = [found for table in seen if (found := plate_map(table)) is not None]
+    others = [table.name for table in seen if not maps or table.name != maps[0].name]
+    no_plates = sum(1 for p in root.glob("*.zarr")) - len(plates_in(root))
+    parts = [_head(root, path), 'key = ["Metadata_Plate", "Metadata_Well"]   # what makes a row unique\n',
+             annotations_of_plates(maps[0] if maps else None), images_of_plates(plates, no_plates),
+             f"# Not used: {', '.join(others)}\n" if others else ""]
+    return "\n".join(part for part in parts if part)
+
+
+def _main(profile_tables: list[Seen], image_tables: list[Seen]) -> Seen:
     """The table that tells key, controls and dose: of wells on plates if there is one, else that of the images."""
-    of_wells = [table for table in [*profile_tables, *image_tables] if {PLATE, WELL} <= set(_guessed(table))]
+    of_wells = [table for table in [*profile_tables, *image_tables] if {PLATE, WELL} <= set(guessed(table))]
     return (of_wells or image_tables or profile_tables)[0]
 
 
@@ -125,37 +92,6 @@ def _tables(path: Path) -> list[Path]:
 def _is_truth(path: Path) -> bool:
     """Whether a simulator wrote it for the evaluation alone."""
     return any(folder.name == "truth" and (folder.parent / "simulation.json").is_file() for folder in path.parents)
-
-
-def _look(path: Path, root: Path) -> _Seen:
-    columns = columns_of(path)
-    if path.name.lower().endswith(PARQUET):
-        rows = read_text_columns(path, columns).head(SAMPLE_ROWS)
-    else:
-        rows = pd.read_csv(path, sep=separator(path), nrows=SAMPLE_ROWS, dtype=str, encoding="utf-8-sig",
-                           index_col=False)
-    return _Seen(path.relative_to(root).as_posix(), columns, rows)
-
-
-def _plain(column: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", column.lower().removeprefix("metadata_").removeprefix("image_metadata_"))
-
-
-def _guessed(table: _Seen) -> dict[str, str]:
-    """Words of ours and the columns that probably hold them."""
-    found = {}
-    for word, aliases in ALIASES.items():
-        matching = sorted((aliases.index(_plain(c)), c != word, c) for c in table.columns if _plain(c) in aliases)
-        if matching:
-            found[word] = matching[0][2]
-    return found
-
-
-def _is_number(values: "pd.Series[str]") -> bool:
-    if values.dtype == bool:
-        return False
-    numbers = pd.to_numeric(values, errors="coerce")
-    return bool(values.notna().any() and np.mean(numbers.notna() == values.notna()) > 0.99)
 
 
 def _head(root: Path, path: Path) -> str:
@@ -197,13 +133,13 @@ def _annotations(names: list[str]) -> str:
     return f"annotations = {listed}   # numbers that look like no feature: kept beside the profile\n"
 
 
-def _controls(table: _Seen, words: dict[str, str]) -> str:
+def _controls(table: Seen, words: dict[str, str]) -> str:
     for word in (PERT_TYPE, COMPOUND):
         column = words.get(word)
         if column not in table.columns:
             continue
         counts = as_text(table.rows[column]).value_counts()
-        for name in _CONTROLS:
+        for name in CONTROLS:
             if name in counts:
                 seen = f"# {counts[name]} of the first {len(table.rows)} rows"
                 return f"[controls]\nwhere = '{word} == \"{name}\"'   {seen}\n"
@@ -211,17 +147,17 @@ def _controls(table: _Seen, words: dict[str, str]) -> str:
             "# where = 'Metadata_Compound == \"DMSO\"'\n")
 
 
-def _dose(table: _Seen) -> str:
+def _dose(table: Seen) -> str:
     for column in table.columns:
-        match = _DOSE.search(column)
-        if match and _is_number(table.rows[column]):
+        match = DOSE.search(column)
+        if match and is_number(table.rows[column]):
             unit = "mM" if "mmoles" in column.lower() else _UNITS.get((match["unit"] or "").lower())
             doubt = "" if unit else "   # a guess: M, mM, uM, nM or pM?"
             return f"[dose]\ncolumn = {json.dumps(column)}\nunit = {json.dumps(unit or 'uM')}{doubt}\n"
     return '# [dose]                  # no dose was recognised\n# column = ""\n# unit = "uM"\n'
 
 
-def _grouped(table: _Seen) -> tuple[list[str], list[str]]:
+def _grouped(table: Seen) -> tuple[list[str], list[str]]:
     """Patterns that cover the features, by the beginning of their names, and the columns that stand apart."""
     features = table.features()
     heads: dict[str, list[str]] = {}
@@ -237,7 +173,7 @@ def _grouped(table: _Seen) -> tuple[list[str], list[str]]:
     return patterns, [name for head, names in heads.items() if head not in large for name in names]
 
 
-def _profiles(table: _Seen, number: int) -> str:
+def _profiles(table: Seen, number: int) -> str:
     patterns, strays = _grouped(table)
     name = "profile" if number == 0 else f"profile_{number + 1}"
     return (f"[profiles.{name}]         # the name is yours: cell_painting, expression ...\n"
@@ -247,7 +183,7 @@ def _profiles(table: _Seen, number: int) -> str:
             'normalisation = "none"    # or negcon, plate, screen: against what is each feature scaled?\n')
 
 
-def _images(table: _Seen, root: Path) -> str:
+def _images(table: Seen, root: Path) -> str:
     channels = table.channel_columns()
     folder = _image_folder(table, root)
     lines = [f"[images]\ntable = {json.dumps(table.name, ensure_ascii=False)}   # one row a site",
@@ -261,7 +197,7 @@ def _images(table: _Seen, root: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _image_folder(table: _Seen, root: Path) -> str | None:
+def _image_folder(table: Seen, root: Path) -> str | None:
     """Folder, relative to the root, below which the table's first file lies; None when that is beside the table."""
     names = table.rows[next(iter(table.channel_columns().values()))].dropna()
     beside = (root / table.name).parent

@@ -6,9 +6,9 @@ import pytest
 import tifffile
 
 from dssl_bio.errors import ImageError, QueryError
+from dssl_bio.imaging.stains import channel_in_name
 from dssl_bio.retrieval.own_phenotypes import (
     against_controls,
-    channel_in_name,
     looks_unlike,
     profile_table,
     site_of,

@@ -26,6 +26,7 @@ SOURCES = {"screen": "A well of this screen", "own": "My own"}
 ROWS, COLUMNS = 3, 4
 UPLOAD_MB = 40
 MAX_ACROSS = 5
+MOST_LISTED, MOST_FOUND = 3_000, 200
 START_PAGE = "app_pages/molecule_to_phenotypes.py"
 
 
@@ -37,7 +38,10 @@ def chosen_entry(path: str) -> int | None:
     names = plates(bundle.wells) if bundle.wells is not None else []
     map_column, name_column = st.columns([1.6, 1], gap="large") if names else (None, st.container())
     with name_column:
-        chosen = st.selectbox("Phenotype", range(len(keys)), index=keys.index(given) if given in keys else None,
+        at = keys.index(given) if given in keys else None
+        numbers = offered(bundle, [number for number in (at, st.session_state.get(PICKED))
+                                   if number is not None and number < len(keys)])
+        chosen = st.selectbox("Phenotype", numbers, index=None if at is None else numbers.index(at),
                               format_func=lambda number: label(bundle, number), key=PICKED,
                               placeholder="Type a compound, or pick a well on the map" if names else "Type a compound")
     if chosen is not None:
@@ -46,6 +50,22 @@ def chosen_entry(path: str) -> int | None:
         with map_column:
             plate_map(bundle, names, chosen)
     return chosen
+
+
+def offered(bundle: Tables, also: list[int]) -> list[int]:
+    """Entries to choose from: all of a few; of many those that a text finds, for a long list takes seconds to send."""
+    entries = bundle.entries
+    if len(entries) <= MOST_LISTED:
+        return list(range(len(entries)))
+    wanted = st.text_input("Find a phenotype", placeholder="a compound, a mechanism or an entry", max_chars=80,
+                           key="find_phenotype").strip().casefold()
+    if not wanted:
+        st.caption(f"{len(entries):,} phenotypes: type a part of a name.")
+        return sorted(set(also))
+    texts = [entries[name].astype(str).str.casefold() for name in (ENTRY_KEY, COMPOUND, MOA) if name in entries]
+    found = np.flatnonzero(np.any([text.str.contains(wanted, regex=False) for text in texts], axis=0))
+    st.caption(f"{len(found):,} found" + (f"; the first {MOST_FOUND} are listed." if len(found) > MOST_FOUND else "."))
+    return sorted({*also, *found[:MOST_FOUND].tolist()})
 
 
 def plate_map(bundle: Tables, names: list[str], chosen: int | None) -> None:

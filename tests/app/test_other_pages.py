@@ -227,3 +227,21 @@ def test_ones_own_image_is_read_as_the_screens_own_were(image_bundle, monkeypatc
         assert vectors.shared == pytest.approx(expected.shared, abs=1e-5)
         assert vectors.specific == pytest.approx(expected.specific, abs=1e-5)
         assert picture.shape == site.shape
+
+
+def test_of_many_phenotypes_those_that_a_text_finds_are_offered(profile_bundle, monkeypatch):
+    source = (PAGES / "phenotype_to_molecules.py").read_text(encoding="utf-8")
+    monkeypatch.setenv("DSSL_BIO_BUNDLES", str(profile_bundle))
+    test = AppTest.from_string(source.replace("MOST_LISTED, MOST_FOUND = 3_000, 200", "MOST_LISTED, MOST_FOUND = 3, 2"),
+                               default_timeout=60).run()
+    assert not test.exception
+    assert test.selectbox(key="phenotype").options == []
+    test.text_input(key="find_phenotype").set_value("CPD 1").run()
+    assert "7 found; the first 2 are listed" in shown(test)
+    assert len(test.selectbox(key="phenotype").options) == 2
+    test.selectbox(key="phenotype").select_index(0).run()
+    assert "Molecules, best first" in shown(test)
+    test.text_input(key="find_phenotype").set_value("[nothing(").run()
+    assert not test.exception
+    assert "0 found" in shown(test)
+    assert "Molecules, best first" in shown(test)

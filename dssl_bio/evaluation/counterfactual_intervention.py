@@ -143,7 +143,7 @@ def _decoded(decoder: Decoder, rows: NDArray[np.int64], partner: NDArray[np.int6
     shared, specific = decoder.source_code(rows), decoder.specific(rows)
     parts = {"neither": (shared, specific), "shared": (decoder.source_code(partner), specific),
              "specific": (shared, decoder.specific(partner))}
-    found = {name: decoder.features(s, p)[0] + decoder.unexplained(rows, s) for name, (s, p) in parts.items()}
+    found = {name: decoder.under(s, p) + decoder.unexplained(rows, s) for name, (s, p) in parts.items()}
     if pictures and decoder.velocity is not None:
         for name, (s, p) in parts.items():
             drawn = decoder.pictures(rows, s, specific=p, features=found[name])

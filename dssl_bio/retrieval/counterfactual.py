@@ -168,7 +168,9 @@ def _versions(decoder: "Decoder", row: int, vector: Floats | None, wanted: list[
     """Features and pictures of each wanted (name, dose, strength); without a vector untreated."""
     rows, specific = np.array([row]), decoder.specific(np.array([row]))
     control = decoder.control_code
-    untreated = None if control is None else decoder.features(control, specific)
+    untreated = None
+    if control is not None:
+        untreated = decoder.under(control, specific), decoder.features(control, specific)[1]
     codes, means, halves = [], [], []
     for _, dose_um, strength in wanted:
         if vector is None:

@@ -21,7 +21,7 @@ class ProfileDecoderConfig(Config):
 
     hidden: int = Field(256, ge=8)
     dropout: float = Field(0.1, ge=0, lt=1)
-    noise: float = Field(0.02, ge=0)
+    noise: float = Field(0.04, ge=0)
     steps: int = Field(600, ge=1)
     batch_size: int = Field(128, ge=4)
     learning_rate: float = Field(2e-3, gt=0)
@@ -66,11 +66,16 @@ class DecoderConfig(Config):
     Attributes:
         seed: of everything random.
         specific: false decodes from the shared part alone, for comparison.
+        exchanged: share of training wells whose specific part is that of another well of their plate (or run). A
+            specific part that knows the treatment too would let decoders read the treatment there, and a well under
+            another molecule would stay as it was; where it is exchanged, the treatment can be read from the shared
+            part alone.
         profile: the decoder to features.
         image: the decoder to pictures.
     """
 
     seed: int = Field(0, ge=0)
     specific: bool = True
+    exchanged: float = Field(0.25, ge=0, le=1)
     profile: ProfileDecoderConfig = ProfileDecoderConfig()
     image: ImageDecoderConfig = ImageDecoderConfig()

@@ -17,19 +17,12 @@ from dssl_bio.artefact import new_folder, require_disk, seal, write_json
 from dssl_bio.chem.standardize import Molecule
 from dssl_bio.errors import BundleError
 from dssl_bio.learning.decoders.config import GUIDANCES, DecoderConfig
-from dssl_bio.learning.decoders.decoder import (
-    FOLDER,
-    Decoder,
-    DecoderFacts,
-    image_decoder,
-    mixture,
-    profile_decoder,
-    write_decoder,
-)
+from dssl_bio.learning.decoders.decoder import Decoder, mixture
 from dssl_bio.learning.decoders.flow import flow_loss
-from dssl_bio.learning.decoders.material import Material, as_floats, material_of, picture_features
+from dssl_bio.learning.decoders.material import Material, as_floats, material_of, picture_features, places
 from dssl_bio.learning.decoders.prior import TEMPERATURES, weights
 from dssl_bio.learning.decoders.profile import ProfileDecoder, profile_loss, widening_of
+from dssl_bio.learning.decoders.storage import FOLDER, DecoderFacts, image_decoder, profile_decoder, write_decoder
 from dssl_bio.learning.precision import bf16_helps
 from dssl_bio.learning.run import Run
 from dssl_bio.learning.training.network import Optimisation, train_network
@@ -126,14 +119,17 @@ def _read_plan(work: Path) -> object:
         return None
 
 
-def _draws(material: Material, facts: DecoderFacts, n: int, seed: int,
+def _draws(material: Material, facts: DecoderFacts, n: int, seed: int, exchanged: float,
            ) -> Callable[[int, int], Iterator[tuple[NDArray[np.int64], Tensor, Tensor]]]:
     """Minibatches of training wells with codes: shared of the well itself or of all wells of its treatment.
 
-    Decoders meet both: a well's own code when a picture is taken apart, and the treatment's when one is asked for.
+    Decoders meet both: a well's own code when a picture is taken apart, and the treatment's when one is asked for. The
+    specific part is the well's own, or that of any training well of its plate.
     """
     train, codes = material.rows("train"), material.codes
     specific = codes.specific if facts.specific_dim else codes.specific[:, :0]
+    place = places(material.wells)
+    around = {number: train[place[train] == number] for number in np.unique(place[train])}
 
     def epoch(number: int, length: int) -> Iterator[tuple[NDArray[np.int64], Tensor, Tensor]]:
         generator = np.random.default_rng([seed, number])
@@ -142,7 +138,9 @@ def _draws(material: Material, facts: DecoderFacts, n: int, seed: int,
             rows = np.sort(generator.choice(train, min(n, len(train)), replace=False))
             of_treatment = generator.random(len(rows)) < 0.5
             shared = np.where(of_treatment[:, None], material.treatments[material.treatment[rows]], codes.shared[rows])
-            yield rows, torch.from_numpy(shared.astype(np.float32)), torch.from_numpy(specific[rows])
+            other = generator.random(len(rows)) < exchanged
+            given = np.where(other, [generator.choice(around[number]) for number in place[rows]], rows)
+            yield rows, torch.from_numpy(shared.astype(np.float32)), torch.from_numpy(specific[given])
 
     return epoch
 
@@ -151,7 +149,7 @@ def _train_profile(decoder: ProfileDecoder, material: Material, config: DecoderC
                    folder: Path, report: Callable[[str], None], progress: Progress | None) -> None:
     options = config.profile
     steps = Optimisation(options.steps, options.learning_rate, options.weight_decay, steps_per_epoch=200)
-    draws = _draws(material, facts, options.batch_size, config.seed)
+    draws = _draws(material, facts, options.batch_size, config.seed, config.exchanged)
 
     def batches(epoch: int) -> Iterator[Batch]:
         for rows, shared, specific in draws(epoch, steps.steps_per_epoch):
@@ -174,7 +172,7 @@ def _train_image(velocity: nn.Module, material: Material, config: DecoderConfig,
     options, pictures = config.image, material.pictures
     assert pictures is not None
     steps = Optimisation(options.steps, options.learning_rate, options.weight_decay, 0.99, minutes, 50)
-    draws = _draws(material, facts, options.batch_size, config.seed + 1)
+    draws = _draws(material, facts, options.batch_size, config.seed + 1, config.exchanged)
 
     def batches(epoch: int) -> Iterator[Batch]:
         for rows, shared, specific in draws(epoch, steps.steps_per_epoch):
@@ -199,7 +197,11 @@ def _turned(pictures: Tensor) -> Tensor:
 
 
 def _calibrated(run: Run, screen: Screen, decoder: Decoder, report: Callable[[str], None]) -> DecoderFacts:
-    """Temperature and intervals from validation molecules: their wells as predicted from structure."""
+    """Temperature and intervals from validation molecules: their wells as predicted from structure.
+
+    Asked is what another well of the plate would show under the molecule, as a counterfactual asks: the specific part
+    of the molecule's own well may know the molecule, and intervals would be too narrow.
+    """
     material, facts = decoder.material, decoder.facts
     rows = material.rows("valid")
     known = set(screen.molecules[MOLECULE_ID])
@@ -228,12 +230,19 @@ def _calibrated(run: Run, screen: Screen, decoder: Decoder, report: Callable[[st
 def _mixtures(decoder: Decoder, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
     """Standardised mean and variance (K, N, F) of wells' features from structure at K temperatures."""
     doses = decoder.material.wells[DOSE_UM].to_numpy(float)[rows] if decoder.doses_um else np.full(len(rows), np.nan)
-    specific, found = decoder.specific(rows), []
+    specific, found = decoder.specific(_others(decoder.material, rows, decoder.config.seed)), []
     for dose, own, vector in zip(doses, specific, vectors, strict=True):
         codes = decoder.learned(None if np.isnan(dose) else float(dose))[1]
         share = np.concatenate([weights(vector[None], codes, temperature) for temperature in TEMPERATURES])
         found.append(mixture(decoder.profile, codes, own, torch.from_numpy(share.astype(np.float32))))
     return torch.stack([mean for mean, _ in found], dim=1), torch.stack([variance for _, variance in found], dim=1)
+
+
+def _others(material: Material, rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """A training well of the same plate (or run) for each well; the well itself where there is none."""
+    rng, train, place = np.random.default_rng(seed), material.rows("train"), places(material.wells)
+    around = {number: train[place[train] == number] for number in np.unique(place[rows])}
+    return np.array([rng.choice(around[place[row]]) if len(around[place[row]]) else row for row in rows])
 
 
 def chosen_guidance(decoder: Decoder, seed: int, report: Callable[[str], None]) -> float:
@@ -248,7 +257,7 @@ def chosen_guidance(decoder: Decoder, seed: int, report: Callable[[str], None]) 
     rows, others = (rng.choice(material.rows("train"), min(N_GUIDED, len(material.rows("train"))), replace=False)
                     for _ in range(2))
     shared, specific = decoder.source_code(others), decoder.specific(rows)
-    wanted = decoder.features(shared, specific)[0] + decoder.unexplained(rows, shared)
+    wanted = decoder.under(shared, specific) + decoder.unexplained(rows, shared)
     target, errors = profile.standardised(torch.from_numpy(wanted)), []
     for guidance in GUIDANCES:
         drawn = decoder.pictures(rows, shared, guidance=guidance)

@@ -149,6 +149,12 @@ def _wells(run: Run, screen: Screen, rows: NDArray[np.int64]) -> pd.DataFrame:
     return wells
 
 
+def places(wells: pd.DataFrame) -> NDArray[np.int64]:
+    """(W,) number of each well's plate, else of its run; all 0 where neither is known of every well."""
+    column = next((name for name in (PLATE, RUN) if name in wells and wells[name].notna().all()), None)
+    return pd.factorize(wells[column])[0] if column else np.zeros(len(wells), np.int64)
+
+
 def _mean_directions(vectors: NDArray[np.float32], group: NDArray[np.int64],
                      used: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Of the wells that decoders learn from; of the others only where a treatment has no such well.

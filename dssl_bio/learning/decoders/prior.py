@@ -14,6 +14,9 @@ from dssl_bio.learning.representation import unit_rows
 
 Floats = NDArray[np.float32]
 
+OWN_TEMPERATURE = 0.02
+"""Of the weights with which a measured shared part is read as a mixture of learned ones: little but the nearest."""
+
 TEMPERATURES = (0.02, 0.03, 0.05, 0.07, 0.1, 0.12, 0.14, 0.17, 0.2, 0.25, 0.3, 0.5, 1.0)
 """Among which held-out molecules choose: higher is more cautious, nearer to the mean phenotype."""
 

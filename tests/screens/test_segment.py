@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -7,6 +8,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from dssl_bio.errors import ConfigError, ScreenError
+from dssl_bio.imaging.cellpose_weights import load_weights
 from dssl_bio.imaging.classical import ClassicalSettings
 from dssl_bio.imaging.segmentation import settings_for
 from dssl_bio.screens import segment as segmentation
@@ -151,6 +153,25 @@ def test_features_become_a_block_that_training_reads(tmp_path):
     assert len(cells) == block.n_cells == len(layer.objects())
     again = add_cell_block(opened, open_layer(opened, "classical"))
     assert again == block and Screen.open(made.folder, check=True).record["profiles"] == ["cell_features"]
+
+
+@pytest.mark.slow
+def test_networks_trained_by_the_command_find_nuclei_and_cells_of_one_plate(screen, tmp_path):
+    pytest.importorskip("cellpose", reason="the extra cellpose is not installed")
+    few = ["--set", "steps=2", "--set", "minibatch=2", "--set", "crop_px=64", "--set", "widths=[8,16]"]
+    weights = {target: str(tmp_path / target) for target in ("nuclei", "cells")}
+    for target, path in weights.items():
+        done = CliRunner().invoke(app, ["segment", str(screen.folder), "--train", path, "--target", target, "--where",
+                                        'Metadata_Plate == "SIM-00001"', *few])
+        assert done.exit_code == 0 and f"{target} of " in done.stderr + done.stdout, done.output
+        assert load_weights(Path(path)).target == target
+    done = CliRunner().invoke(app, ["segment", str(screen.folder), "--engine", "cellpose", "--name", "networks",
+                                    "--weights", weights["nuclei"], "--cell-weights", weights["cells"],
+                                    "--plate", "SIM-00002", "--score"])
+    assert done.exit_code == 0 and "nuclei against given" in done.output and "cells against given" in done.output
+    layer = open_layer(screen, "networks")
+    assert layer.has_cells and set(screen.images.table["Metadata_Plate"].iloc[layer.sites]) == {"SIM-00002"}
+    segment_screen(screen, settings_for("classical"), "classical")
 
 
 def test_overlays_and_montages_are_pictures(screen, tmp_path):

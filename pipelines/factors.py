@@ -65,7 +65,15 @@ def factors(
             found[name] = read_factors(bundle.folder)
         for line in summary_lines(name, found[name]):
             report(line)
-    write_factor_report(found, dict(zip(names, opened, strict=True)), out)
+    atoms = None
+    if truth is not None:
+        from dssl_bio.factors.atoms import atom_summary, pharmacophore_weights
+
+        atoms = atom_summary(pharmacophore_weights(opened[0], truth), seed)
+        for one in atoms[atoms["measure"] == "auroc"].to_dict("records"):
+            report(f"atoms of the pharmacophore, {one['part']}: AUROC {one['learned']:.3f}, random weights "
+                   f"{one['random']:.3f}, difference {one['difference']:+.3f} [{one['low']:+.3f}, {one['high']:+.3f}]")
+    write_factor_report(found, dict(zip(names, opened, strict=True)), out, atoms)
     report(f"factors written to {out}; open {out / PAGE}")
 
 

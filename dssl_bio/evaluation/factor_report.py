@@ -83,13 +83,15 @@ def _keys(summary: pd.DataFrame) -> list[tuple[str, str, str]]:
     return list(zip(summary["factor"], summary["rows"], summary["side"], strict=True))
 
 
-def write_factor_report(named: Mapping[str, Factors], bundles: Mapping[str, Bundle], folder: Path) -> None:
+def write_factor_report(named: Mapping[str, Factors], bundles: Mapping[str, Bundle], folder: Path,
+                        atoms: pd.DataFrame | None = None) -> None:
     """Writes tables (Parquet and CSV) and one page; of several bundles the trade-off too.
 
     Args:
         named: name of each bundle -> its factors; the first one's matrix is drawn.
         bundles: by the same names.
         folder: replaced when it holds an earlier report.
+        atoms: of the first bundle, see `factors.atoms.atom_summary`.
     """
     first = next(iter(named))
     with new_folder(folder, "factors") as work:
@@ -103,13 +105,16 @@ def write_factor_report(named: Mapping[str, Factors], bundles: Mapping[str, Bund
         points = trade_off(named)
         if len(named) > 1:
             points.to_csv(work / "trade_off.csv", index=False)
-        page = factor_page(first, named, bundles[first], points)
+        if atoms is not None:
+            atoms.to_csv(work / "atoms.csv", index=False)
+        page = factor_page(first, named, bundles[first], points, atoms)
         (work / PAGE).write_text(page, encoding="utf-8")
         seal(work, "factors", {"bundles": {name: bundle.id for name, bundle in bundles.items()}},
              simulated=bundles[first].simulated)
 
 
-def factor_page(first: str, named: Mapping[str, Factors], bundle: Bundle, points: pd.DataFrame) -> str:
+def factor_page(first: str, named: Mapping[str, Factors], bundle: Bundle, points: pd.DataFrame,
+                atoms: pd.DataFrame | None = None) -> str:
     """The page of a bundle's factors."""
     factors = named[first]
     sections = [Section("Disentangled?", "What is known where it belongs, and what has leaked to where it does not. "
@@ -120,6 +125,11 @@ def factor_page(first: str, named: Mapping[str, Factors], bundle: Bundle, points
         sections.append(Section("Retrieval by each part", "Held-out molecules ask for their own phenotypes. Specific "
                                 "parts should find nothing, by their cosine or after the best linear map.",
                                 figures=[figure_html(retrieval_figure(factors.retrieval), "retrieval")]))
+    if atoms is not None:
+        sections.append(Section("Atoms of the pharmacophore", "Held-out active molecules: the share of the weight on "
+                                "the atoms that decide the phenotype less the share of those atoms (0 is chance), and "
+                                "how well weights rank them (AUROC, 0.5 is chance), beside encoders of random weights.",
+                                [_atoms_table(atoms)]))
     if len(named) > 1:
         sections.append(Section("Trade-off over runs", "Means over the factors that all bundles have and raw data "
                                 "know.", figures=[figure_html(trade_off_figure(points), "tradeoff")]))
@@ -142,6 +152,14 @@ def _summary_table(summary: pd.DataFrame) -> Table:
                  Cell(_number(one["leak"])), Cell(str(one["verdict"]))])
             for _, one in summary.sort_values("above_right", ascending=False).iterrows()]
     return Table(["Factor", "Belongs to", "Known there", "Known elsewhere", "Of raw", "Leak", ""], rows)
+
+
+def _atoms_table(atoms: pd.DataFrame) -> Table:
+    rows = [Row([Cell(one["part"]), Cell(one["measure"]), Cell(str(one["molecules"])), Cell(f"{one['learned']:.3f}"),
+                 Cell(f"{one['random']:.3f}"),
+                 Cell(f"{one['difference']:+.3f}", f"[{one['low']:+.3f}, {one['high']:+.3f}]")])
+            for one in atoms.to_dict("records")]
+    return Table(["Part", "", "Molecules", "Learned", "Random weights", "Difference"], rows)
 
 
 def _number(value: float) -> str:
@@ -214,7 +232,8 @@ def _weights_section(one: OneFactors, bundle: Bundle) -> tuple[str, str, Sequenc
     """Title, text, no tables, and the figure of what both parts rest on."""
     weights = one.weights
     assert weights is not None
-    text = ("How far each part turns when a piece is not seen (1 − cosine). The scale of the two parts is their own.")
+    text = ("How far each part turns when a piece is not seen (1 − cosine); of atoms in the shared part, what is lost "
+            "of the cosine with the phenotypes that the molecule points at. The scale of the two parts is their own.")
     if one.side == "molecule" and one.molecule is not None:
         drawn = []
         for name, values in (("shared", weights.shared), ("specific", weights.specific)):

@@ -1,6 +1,8 @@
 """Which atoms, which channels and places, which feature families a representation depends on: occlusion, part by part.
 
-A weight is how far the representation turns when a part is not seen: 1 - cosine between the whole and the rest.
+A weight is how far the representation turns when a part is not seen: 1 - cosine between the whole and the rest. Where
+phenotypes are at hand, an atom's weight in the shared part is how much less the molecule then points at those that it
+points at: a turn to the side says nothing about phenotypes, and any encoder turns most without its central atoms.
 Occlusion needs no gradient, so it is the same for graph, kernel and hybrid encoders; for a graph encoder
 `integrated_gradients` gives a second opinion. Whether weights come from what was learned is seen with
 `randomised`: an encoder of random weights must give others (Adebayo et al. 2018, arXiv 1810.03292).
@@ -30,6 +32,8 @@ CHUNK = 64
 MAX_ATOMS = 120
 STEPS = 24
 GRID = 4
+POINTING = 0.03
+"""Temperature at which a molecule points at phenotypes: sharp enough that the few best count."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class Weights:
     """Weights of the parts of one input in both representations.
 
     Attributes:
-        shared: (P,) how far the shared vector turns without each part, 0 not at all, 2 to the opposite.
+        shared: (P,) how far the shared vector turns without each part, 0 not at all, 2 to the opposite; or what it
+            loses of its cosine with the phenotypes that it points at, nothing below 0.
         specific: (P,) of the specific vector.
     """
 
@@ -46,7 +51,7 @@ class Weights:
 
 
 def atom_weights(run: Run, molecule: Molecule, dose_um: float | None = None,
-                 model: DisentangledModel | None = None) -> Weights:
+                 model: DisentangledModel | None = None, phenotypes: NDArray[np.floating] | None = None) -> Weights:
     """Weights of a molecule's heavy atoms, in the order of its SMILES.
 
     An atom that is not seen has no features and bonds without features in the graph, as training's masking leaves it,
@@ -57,6 +62,8 @@ def atom_weights(run: Run, molecule: Molecule, dose_um: float | None = None,
         molecule: standardised.
         dose_um: where the model reads doses.
         model: in place of the run's, such as a `randomised` one.
+        phenotypes: (N, D) shared vectors, such as a bundle's entries: the shared part's weights are then what is lost
+            of the cosine with the mean of those that the molecule points at.
 
     Raises:
         MoleculeError: no atoms, or more than 120.
@@ -86,7 +93,9 @@ def atom_weights(run: Run, molecule: Molecule, dose_um: float | None = None,
     dose = run.asked_dose(dose_um)
     codes = [_both(model or run.model, MOLECULE, inputs.batch(rows, log_doses(dose, len(rows))))
              for rows in _chunks(size + 1)]
-    return _turned(*(torch.cat(part) for part in zip(*codes, strict=True)))
+    shared, specific = (torch.cat(part) for part in zip(*codes, strict=True))
+    turned = _turned(shared, specific)
+    return turned if phenotypes is None else Weights(_lost(shared.double().numpy(), phenotypes), turned.specific)
 
 
 def integrated_gradients(run: Run, molecule: Molecule, model: DisentangledModel | None = None) -> Weights:
@@ -198,6 +207,14 @@ def _both(model: DisentangledModel, modality: int, inputs: MoleculeBatch | Tenso
 def _turned(shared: Tensor, specific: Tensor) -> Weights:
     """From codes of the whole (first row) and of the whole without each part."""
     return Weights(*((1 - (code[1:] @ code[0]).double().numpy()).clip(0) for code in (shared, specific)))
+
+
+def _lost(shared: NDArray[np.float64], phenotypes: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Cosine with the phenotypes that the whole (first row) points at, less that of the whole without each part."""
+    scores = phenotypes @ shared[0] / POINTING
+    share = np.exp(scores - scores.max())
+    target = share @ phenotypes
+    return ((shared[0] - shared[1:]) @ target / max(float(np.linalg.norm(target)), 1e-12)).clip(0)
 
 
 def _chunks(n: int) -> list[Sequence[int]]:

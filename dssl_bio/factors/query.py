@@ -161,7 +161,7 @@ class Asker:
         notes = self._notes("molecule")
         weights = None
         try:
-            weights = atom_weights(bundle.run, molecule, dose_um)
+            weights = atom_weights(bundle.run, molecule, dose_um, phenotypes=bundle.vectors.shared)
         except DsslBioError as error:
             notes.append(str(error))
         facts = [("SMILES", molecule.smiles)]

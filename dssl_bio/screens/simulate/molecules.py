@@ -114,6 +114,20 @@ def _cores_of(mechanism: str) -> Cores:
              for group, factor in p.potency.items()] for p in PHARMACOPHORES[mechanism]]
 
 
+def core_patterns() -> dict[str, str]:
+    """The active cores without decorations, as substructure patterns by name: the atoms that decide the phenotype."""
+    return {core.name: core.smiles.replace("{a}", "").replace("{b}", "") for mechanism in MECHANISMS
+            for core in _flat(_cores_of(mechanism))}
+
+
+def _flat(cores: Cores) -> Iterator[Core]:
+    if isinstance(cores, Core):
+        yield cores
+    else:
+        for group in cores:
+            yield from _flat(group)
+
+
 def _core_name(name: str, group: str, groups: dict[str, float]) -> str:
     return name if len(groups) == 1 else f"{name}, {group or 'H'}"
 

@@ -27,6 +27,9 @@ TANIMOTO = "Likeness of structures as a chemist sees it: count-Morgan fingerprin
 OWN = "Where the molecule's own measured phenotype stands among all entries searched."
 CELLS = ("Cells left in these wells, as a share of the untreated wells of their plates. Few cells mean that the "
          "molecule kills them or stops their growth: the phenotype may be that of dying cells.")
+NO_UNEVEN_LIGHT, DIVIDE_LIGHT = "My files are corrected, or evenly lit", "Divide out the screen's mean light"
+NO_LIGHT = "No illumination is kept with this bundle: your files are read as they are, so correct uneven light before."
+TAKEN_AS_EVEN = "The images were taken to be corrected for uneven light already."
 OWN_SCALE = "Without untreated cells your image sets its own scale: a change of overall brightness is not seen."
 UNLIKE_PROFILES = ("The spread of these values is far from that of this screen's profiles: they were probably not "
                    "normalised in the same way, and the answer below means little.")

@@ -214,11 +214,12 @@ class Engines:
 
 
 def own_images(engine: Engine, treated: dict[str, bytes], untreated: dict[str, bytes], pixel_size_um: float | None,
-               top_k: int) -> forms.MoleculesFound:
+               top_k: int, light: forms.Light = "corrected") -> forms.MoleculesFound:
     """Molecules that should give cells of one's own, one TIFF a channel.
 
     Raises:
-        DsslBioError: the bundle reads profiles, a channel is missing, or a file is no image that is accepted.
+        DsslBioError: the bundle reads profiles, a channel is missing, a file is no image that is accepted, or the
+            screen's light is to be divided out and is not known.
     """
     from dssl_bio.retrieval.own_phenotypes import embed_site, site_of
 
@@ -228,8 +229,14 @@ def own_images(engine: Engine, treated: dict[str, bytes], untreated: dict[str, b
     site = site_of(treated, channels)
     control = site_of(untreated, channels) if untreated else None
     size = engine.tables.pixel_size_um if pixel_size_um is None else pixel_size_um
-    vectors, _ = embed_site(engine.bundle.run, site, size, control)
-    return engine.molecules_of(vectors.shared[0], top_k, notes=[] if control is not None else [words.OWN_SCALE])
+    known = engine.bundle.light
+    if light == "screen" and known is None:
+        raise NotServed(f"bundle {engine.name!r} keeps no illumination; correct the images before, and leave light out")
+    vectors, _ = embed_site(engine.bundle.run, site, size, control, known if light == "screen" else None)
+    notes = [] if control is not None else [words.OWN_SCALE]
+    notes.append(words.TAKEN_AS_EVEN if light == "corrected" or known is None
+                 else f"Both were divided by {known.words()}.")
+    return engine.molecules_of(vectors.shared[0], top_k, notes=notes)
 
 
 def own_profile(engine: Engine, profile: dict[str, float], top_k: int) -> forms.MoleculesFound:

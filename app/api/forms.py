@@ -20,6 +20,10 @@ DoseUm = Annotated[float | None, Field(
     gt=0, le=MAX_DOSE_UM, allow_inf_nan=False,
     description="Compares with each molecule's dose nearest to this one (uM); all doses when left out.")]
 
+Light = Literal["corrected", "screen"]
+LIGHT = ("corrected: the images are evenly lit, or were corrected for uneven light. screen: they are whole fields as "
+         "the screen's microscope gave them; the mean illumination of its plates is divided out.")
+
 
 class Form(BaseModel):
     """What is sent: an unknown field is refused, so that a misspelt one is not overlooked."""

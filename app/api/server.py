@@ -142,18 +142,20 @@ def _add_asking(app: FastAPI, engines: Engines) -> None:
         untreated_Mito: Untreated = None,
         pixel_size_um: Annotated[float | None, Form(gt=0, le=20, allow_inf_nan=False, description="Of your images; "
                                                     "the bundle's when left out.")] = None,
+        light: Annotated[forms.Light, Form(description=forms.LIGHT)] = "corrected",
         bundle: Annotated[str | None, Form(max_length=forms.MAX_NAME)] = None,
         top_k: Annotated[int, Form(ge=1, le=forms.MAX_TOP)] = forms.DEFAULT_TOP,
     ) -> forms.MoleculesFound:
         """Molecules that should give cells of one's own: one TIFF a channel, told by the field's name, never by order.
 
-        Untreated cells of the same plate set the scale of brightness, as each plate's do in a screen.
+        Untreated cells of the same plate set the scale of brightness, as each plate's do in a screen. Uneven light is
+        to be corrected before, or divided out here by what the screen's plates had (`light`).
         """
         one: Engine = engines.named(bundle)
         treated = dict(zip(CHANNELS, (DNA, ER, RNA, AGP, Mito), strict=True))
         untreated = dict(zip(CHANNELS, (untreated_DNA, untreated_ER, untreated_RNA, untreated_AGP, untreated_Mito),
                              strict=True))
-        return engine.own_images(one, _read(treated), _read(untreated), pixel_size_um, top_k)
+        return engine.own_images(one, _read(treated), _read(untreated), pixel_size_um, top_k, light)
 
 
 Treated = Annotated[UploadFile | None, File(description="TIFF of this channel, treated cells.")]

@@ -19,6 +19,8 @@ from dssl_bio.vocabulary import COMPOUND, DOSE_UM, INCHIKEY, MOA, MOLECULE_ID, P
 
 if TYPE_CHECKING:
     from dssl_bio.learning.representation import SharedSpecific
+    from dssl_bio.retrieval.bundle import Bundle
+    from dssl_bio.retrieval.light import MeanLight
     from dssl_bio.retrieval.reverse import MoleculeHit
 
 ENTRY_PARAMETER, PICKED = "entry", "phenotype"
@@ -125,6 +127,7 @@ def own_images(path: str) -> "SharedSpecific | None":
                                      help="They set the scale of brightness, as each plate's do in the screen.")
     size = st.number_input("Pixel size (µm)", 0.01, 20.0, float(tables(path).pixel_size_um), format="%.3f",
                            help="Of your images; they are brought to the model's.")
+    light = _light(bundle)
     if not files:
         return None
     treated: dict[str, bytes] = {}
@@ -147,9 +150,22 @@ def own_images(path: str) -> "SharedSpecific | None":
     reference = site_of(control, channels) if set(control) == set(channels) else None
     if reference is None:
         st.warning(words.OWN_SCALE)
-    vectors, picture = embed_site(bundle.run, site_of(treated, channels), float(size), reference)
+    vectors, picture = embed_site(bundle.run, site_of(treated, channels), float(size), reference, light)
     st.image(png(enlarged(composite(picture, channels), 384)), width=384, alt="Your cells, as the model reads them")
     return vectors
+
+
+def _light(bundle: "Bundle") -> "MeanLight | None":
+    """Asks whether the files are corrected for uneven light; gives what is to be divided out of them."""
+    if bundle.light is None:
+        st.caption(words.NO_LIGHT)
+        return None
+    divide = st.radio("Uneven light", [False, True], key="light", horizontal=True,
+                      format_func=lambda divide: words.DIVIDE_LIGHT if divide else words.NO_UNEVEN_LIGHT,
+                      help=words.plain(f"The screen's own images were divided by the illumination of their plates. "
+                                       f"Here it would be {bundle.light.words()}: right for whole fields of that "
+                                       "microscope, and wrong for others, which should be corrected before."))
+    return bundle.light if divide else None
 
 
 def own_profile(path: str) -> "SharedSpecific | None":

@@ -31,6 +31,7 @@ from dssl_bio.retrieval.bundle import (
     VECTORS,
     WELL_VECTORS,
 )
+from dssl_bio.retrieval.light import LIGHT, mean_light
 from dssl_bio.retrieval.significance import MIN_DRAWS, Codes, Null, mismatched_pairs
 from dssl_bio.retrieval.tables import IN_SCREEN, PICTURE, PICTURES, SPLIT, WELLS
 from dssl_bio.retrieval.wells import wells_table
@@ -95,6 +96,7 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
     null = _null(library, library_vectors, entries, vectors, run.config.seed if seed is None else seed)
     columns = [column for column in (ROW_KEY, PLATE, "Metadata_Well") if column in screen.wells]
     controls = screen.wells.iloc[control_rows][columns].reset_index(drop=True)
+    light = mean_light(phenotypes.images) if isinstance(phenotypes, ImagePhenotypes) else None
     with new_folder(folder, "bundle") as work:
         shutil.copytree(run.folder, work / RUN_FOLDER)  # whole: every file of a run has a checksum in it
         if isinstance(phenotypes, ImagePhenotypes):
@@ -113,6 +115,8 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
         if also is not None:
             also(Indexed(run, screen, phenotypes, entries, vectors, rows, membership, well_vectors, library,
                          library_vectors), work)
+        if light is not None:
+            light.save(work / LIGHT)
         if expected is not None:
             write_json(work / EXPECTED_RECALL, expected.as_json())
         if benchmark is not None:
@@ -122,6 +126,7 @@ def build_bundle(run: Run, screen: Screen, folder: Path, *, mode: EntryMode = "c
              trained_on=run.record["screen_name"], trained_on_simulated=run.simulated, entries=mode,
              n_entries=len(entries), citation=screen.record.get("citation"), licence=screen.record.get("licence"),
              title=screen.record.get("title"), tiles=tiles,
+             light=None if light is None else light.as_json(),
              null={"name": null.name, "n_draws": len(null.scores), "resolution": null.resolution})
     report(f"{len(entries)} entries, {len(controls)} controls, {len(library)} molecules; null: {null.name}, "
            f"{len(null.scores):,} draws")

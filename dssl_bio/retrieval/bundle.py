@@ -15,6 +15,7 @@ from dssl_bio.errors import BundleError
 from dssl_bio.learning.representation import SharedSpecific
 from dssl_bio.learning.run import Run
 from dssl_bio.retrieval.index import PhenotypeIndex
+from dssl_bio.retrieval.light import LIGHT, MeanLight
 from dssl_bio.retrieval.significance import Null
 from dssl_bio.retrieval.tables import CONTROLS, ENTRIES, MOLECULES, PICTURES, RUN_FOLDER
 from dssl_bio.vocabulary import DOSE_UM, MOLECULE_ID
@@ -105,6 +106,12 @@ class Bundle:
         """(N, F) mean normalised profile of each entry, memory-mapped; None for images."""
         path = self.folder / PROFILES
         return np.load(path, mmap_mode="r", allow_pickle=False) if path.is_file() else None
+
+    @cached_property
+    def light(self) -> MeanLight | None:
+        """Mean illumination of the screen's plates; None where none was corrected, for profiles, in older bundles."""
+        path = self.folder / LIGHT
+        return MeanLight.read(path) if path.is_file() else None
 
     def nearest_doses(self, dose_um: float) -> NDArray[np.int64]:
         """Entries at each molecule's dose nearest to one (by ratio); entries without dose or molecule stay.

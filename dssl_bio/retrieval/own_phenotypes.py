@@ -1,6 +1,7 @@
 """A phenotype of one's own: five images or a row of features, checked, and read by a bundle's model as its own were."""
 
 import io
+import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,9 +14,13 @@ import torch
 from numpy.typing import NDArray
 
 from dssl_bio.errors import ImageError, QueryError
-from dssl_bio.imaging.crops import resampled, tiles_of
+from dssl_bio.imaging.classical import ClassicalSettings, find_nuclei
+from dssl_bio.imaging.crops import SAME_ZOOM, corners_at, crop_of, even_squares, resampled, tiles_of
 from dssl_bio.imaging.intensity import limits, scaled
+from dssl_bio.imaging.labels import areas_and_centres
 from dssl_bio.imaging.read import Plane, read_site
+from dssl_bio.imaging.segmentation import NUCLEI_CHANNEL
+from dssl_bio.retrieval.light import MeanLight
 from dssl_bio.screens.normalize import normalized
 from dssl_bio.vocabulary import PERT_TYPE
 
@@ -61,8 +66,8 @@ def site_of(files: Mapping[str, bytes], channels: tuple[str, ...]) -> NDArray[np
             raise ImageError(message) from None
 
 
-def embed_site(run: "Run", site: NDArray[np.uint16], pixel_size_um: float,
-               control: NDArray[np.uint16] | None = None) -> "tuple[SharedSpecific, NDArray[np.uint8]]":
+def embed_site(run: "Run", site: NDArray[np.uint16], pixel_size_um: float, control: NDArray[np.uint16] | None = None,
+               light: MeanLight | None = None) -> "tuple[SharedSpecific, NDArray[np.uint8]]":
     """Representation of one's own site, and the picture (C, H, W) that a page shows of it.
 
     Args:
@@ -71,6 +76,7 @@ def embed_site(run: "Run", site: NDArray[np.uint16], pixel_size_um: float,
         pixel_size_um: of the site.
         control: an untreated site of the same plate: its intensities set the scale, as a plate's do when a screen is
             indexed. Without it the site sets its own scale, which hides a change of overall brightness.
+        light: is divided out of both, as `ingest` does; without it they are taken to be corrected already.
 
     Raises:
         ImageError: the pixel size is not positive, or the control has other channels.
@@ -83,13 +89,45 @@ def embed_site(run: "Run", site: NDArray[np.uint16], pixel_size_um: float,
     if max(site.shape[1:]) * zoom > MAX_PIXELS**0.5 * 1.01:
         raise ImageError(f"{site.shape[1]} x {site.shape[2]} pixels of {pixel_size_um:g} um are more than a field of a "
                          "microscope; check the pixel size")
+    if light is not None:
+        site, control = light.corrected(site), None if control is None else light.corrected(control)
     size = run.config.image.tile_px
     clipping = run.facts.clipping
     reference = limits((site if control is None else control)[None], clipping)
-    whole = resampled(scaled(site[None], reference[None], clipping.ceiling), zoom, size)
+    whole_scale = scaled(site[None], reference[None], clipping.ceiling)
+    whole = resampled(whole_scale, zoom, size)
     tiles = tiles_of(whole, size)
+    if run.config.image.tiles == "nuclei":
+        nuclei = _nuclei(run, site, pixel_size_um)
+        tiles = _around(whole_scale[0], nuclei, zoom, size) if len(nuclei) else even_squares(whole, size)
     picture = (np.clip(whole[0], 0, 1) * 255).round().astype(np.uint8)
     return _embedded(run, torch.from_numpy(np.ascontiguousarray(tiles))), picture
+
+
+def _nuclei(run: "Run", site: NDArray[np.uint16], pixel_size_um: float) -> NDArray[np.float64]:
+    """Centres (N, 2) in pixels of nuclei that the classical engine finds in a raw site, as many as the model reads.
+
+    The model may have learnt from nuclei that another engine found; here there are no weights.
+    """
+    channels = run.facts.channels
+    if NUCLEI_CHANNEL not in channels:
+        raise ImageError(f"this model reads tiles around nuclei, and none of {', '.join(channels)} shows them")
+    zoom = min(1.0, pixel_size_um / run.facts.pixel_size_um)  # large fields of small pixels take long
+    plane = resampled(site[None, [channels.index(NUCLEI_CHANNEL)]].astype(np.float32), zoom, 1)[0, 0]
+    shrunk = site.shape[1] / plane.shape[0]
+    labels = find_nuclei(plane, pixel_size_um * shrunk, ClassicalSettings())
+    found = areas_and_centres(labels)[:, 2:]
+    most = run.config.image.nuclei_per_well
+    if most and len(found) > most:
+        found = found[np.sort(np.random.default_rng(run.config.seed).choice(len(found), most, replace=False))]
+    return (found + 0.5) * shrunk - 0.5
+
+
+def _around(site: NDArray[np.float32], centres: NDArray[np.float64], zoom: float, size: int) -> NDArray[np.float32]:
+    """Tiles (N, C, size, size) of a scaled site (C, H, W) around centres, cut as training cuts them."""
+    wanted = math.ceil(size / zoom) if abs(zoom - 1) >= SAME_ZOOM else size
+    corners = corners_at(centres, wanted, (site.shape[1], site.shape[2]))
+    return np.stack([crop_of(site[:, y:y + wanted, x:x + wanted], zoom, size) for y, x in corners])
 
 
 def profile_table(content: bytes, features: tuple[str, ...]) -> pd.DataFrame:

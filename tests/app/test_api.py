@@ -106,7 +106,20 @@ def test_images_of_ones_own_are_told_apart_by_their_field_alone(client, image_bu
     assert "sets its own scale" in answer["notes"][0]
     untreated = {f"untreated_{channel}": ("x", tiff(9 + number)) for number, channel in enumerate(CHANNELS)}
     answer = client.post(guard.IMAGES_PATH, files=images(**untreated), data={"bundle": "images"}).json()
-    assert answer["notes"] == []
+    assert answer["notes"] == ["The images were taken to be corrected for uneven light already."]
+
+
+def test_the_screens_light_is_divided_out_of_images_when_that_is_asked_for(client, image_bundle):
+    bundle = Bundle.open(image_bundle)
+    site = np.stack([tifffile.imread(io.BytesIO(tiff(number))) for number in range(5)])
+    vectors, _ = embed_site(bundle.run, site, 1.0, light=bundle.light)
+    expected = molecules_of(bundle, vectors.shared[0], 10)
+    data = {"bundle": "images", "pixel_size_um": "1.0", "light": "screen"}
+    answer = client.post(guard.IMAGES_PATH, files=images(), data=data).json()
+    assert [one["score"] for one in answer["molecules"]] == pytest.approx([hit.score for hit in expected], abs=1e-6)
+    assert "divided by the mean illumination of 1 plate" in answer["notes"][1]
+    answer = client.post(guard.IMAGES_PATH, files=images(), data={**data, "light": "bright"})
+    assert answer.status_code == 422
 
 
 def test_factors_are_places_on_the_bundles_own_axes(client, profile_bundle):

@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from dssl_bio.errors import QueryError
 from dssl_bio.learning.run import Run
 from dssl_bio.retrieval import own_phenotypes
+from dssl_bio.retrieval.bundle import Bundle
 from dssl_bio.screens.screen import Screen
 from dssl_bio.vocabulary import CHANNELS
 from tests.hostile_texts import HOSTILE
@@ -89,6 +90,13 @@ def test_images_of_ones_own_find_molecules_once_every_channel_is_named(image_bun
     test.selectbox[-1].set_value("Mito").run()
     assert "Molecules, best first" in shown(test)
     assert "your image sets its own scale" in shown(test)
+    light, divided = Bundle.open(image_bundle).light, []
+    assert light.words() in test.radio(key="light").help.replace("\\", "")
+    monkeypatch.setattr(type(light), "corrected", lambda self, site: divided.append(site.shape) or site)
+    test.radio(key="light").set_value(True).run()
+    assert divided == [(5, 48, 48)] and "Molecules, best first" in shown(test)
+    test.radio(key="light").set_value(False).run()
+    assert len(divided) == 1
     test.selectbox[-1].set_value("DNA").run()
     assert "Two files are said to be DNA" in test.error[0].value
 

@@ -31,6 +31,7 @@ name = "bench"
 [columns]
 Metadata_Plate = "plate"
 Metadata_Well = "well"
+Metadata_Site = "site"
 [controls]
 where = 'treatment == "DMSO"'
 [images]
@@ -46,7 +47,8 @@ def main() -> None:
     parser.add_argument("--sites", type=Path, required=True, help="folder with load_data.csv of CPJUMP1 sites")
     parser.add_argument("--n-sites", type=int, default=48, help="sites of a plate")
     parser.add_argument("--plates", type=int, default=3, help="plates of the larger screen, for peak memory")
-    parser.add_argument("--part", choices=["rate", "memory", "formats", "loader"], action="append")
+    parser.add_argument("--part", choices=["rate", "memory", "formats", "loader", "scale"], action="append",
+                        help="scale, a plate of 384 wells of four sites (18 GB), only when it is named")
     parser.add_argument("--ingest-only", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.ingest_only:
@@ -66,6 +68,10 @@ def main() -> None:
                 print(f"peak memory: {one['peak_mb']:.0f} MB with 1 plate, {more['peak_mb']:.0f} MB with "
                       f"{options.plates} plates of {options.n_sites} sites ({one['base_mb']:.0f} MB before the first "
                       "site)")
+        if "scale" in parts:
+            one = measured_ingest(linked_plates(options.sites, work / "scale", 1, 384 * 4, sites_a_well=4))
+            print(f"384 wells of four sites: {one['clock_s']:.0f} s by the clock, {one['processor_s']:.0f} s of "
+                  f"processor time, peak memory {one['peak_mb']:.0f} MB")
         sites = real_sites(options.sites)
         if "formats" in parts:
             show_formats(sites, work)
@@ -74,16 +80,18 @@ def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f} at the end")
 
 
-def linked_plates(source: Path, folder: Path, n_plates: int, n_sites: int) -> Path:
-    """A screen whose sites are hard or soft links to the real files; every third well is DMSO."""
+def linked_plates(source: Path, folder: Path, n_plates: int, n_sites: int, sites_a_well: int = 1) -> Path:
+    """A screen whose sites are soft links to the real files; every third well is DMSO, or every twelfth of several."""
+    every = 3 if sites_a_well == 1 else 12
     (folder / "images").mkdir(parents=True)
     real = pd.read_csv(source / "load_data.csv")
     rows = []
     for plate in range(n_plates):
         for number in range(n_sites):
             site = real.iloc[number % len(real)]
-            row = {"plate": f"P{plate + 1}", "well": f"{'ABCDEFGHIJKLMNOP'[number // 24]}{number % 24 + 1}",
-                   "treatment": "DMSO" if number % 3 == 0 else "compound"}
+            well = number // sites_a_well
+            row = {"plate": f"P{plate + 1}", "well": f"{'ABCDEFGHIJKLMNOP'[well // 24]}{well % 24 + 1}",
+                   "site": str(number % sites_a_well + 1), "treatment": "compound" if well % every else "DMSO"}
             for channel in CHANNELS:
                 row[channel] = f"P{plate + 1}_{number}_{channel}.tiff"
                 (folder / "images" / row[channel]).symlink_to((source / site[f"FileName_Orig{channel}"]).resolve())

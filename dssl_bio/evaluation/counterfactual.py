@@ -16,9 +16,11 @@ from dssl_bio.evaluation.counterfactual_errors import by_feature, by_group, comp
 from dssl_bio.evaluation.counterfactual_heldout import held_out_wells, summary
 from dssl_bio.evaluation.counterfactual_intervention import factors_of, intervention, verdicts
 from dssl_bio.evaluation.counterfactual_page import PAGE, page
+from dssl_bio.evaluation.counterfactual_textures import texture_errors
 from dssl_bio.evaluation.counterfactual_truth import changes, true_pairs, true_pictures
 from dssl_bio.learning.decoders.decoder import Decoder
 from dssl_bio.learning.decoders.material import picture_features
+from dssl_bio.learning.decoders.pictures import shown
 from dssl_bio.learning.run import Run
 from dssl_bio.retrieval.bundle import Bundle
 from dssl_bio.screens.screen import Screen
@@ -105,6 +107,12 @@ def headlines(tables: dict[str, pd.DataFrame], facts: dict[str, Any]) -> list[st
                 lines.append(f"{kind}, {CHANGED}: {row['method']}: feature error {row['error']:.3f} "
                              f"[{row['error_low']:.3f}, {row['error_high']:.3f}]; ours is {100 * row['lower']:.0f} % "
                              f"[{100 * row['lower_low']:.0f}, {100 * row['lower_high']:.0f}] lower")
+    if (table := tables.get("errors_textures")) is not None:
+        for row in table.to_dict("records"):
+            lines.append(f"pictures, textures that they were not brought to: {row['method']}: error "
+                         f"{row['error']:.3f} [{row['error_low']:.3f}, {row['error_high']:.3f}]; ours is "
+                         f"{100 * row['lower']:.0f} % [{100 * row['lower_low']:.0f}, {100 * row['lower_high']:.0f}] "
+                         "lower")
     for row in tables["held_out"].to_dict("records"):
         lines.append(f"held-out wells: {row['method']}: R2 {row['r2']:.3f} [{row['r2_low']:.3f}, "
                      f"{row['r2_high']:.3f}], MRR {row['mrr']:.3f} [{row['mrr_low']:.3f}, {row['mrr_high']:.3f}] of "
@@ -147,11 +155,15 @@ def _against_truth(truth: Path, opened: Bundle, decoder: Decoder, learned: metho
     facts["coverage"] = float(((target >= low) & (target <= high))[changed].mean())
     _tables("features", squares, methods.OURS, pairs, changed, names, channels, seed, tables)
     if decoder.velocity is not None:
-        drawn = decoder.pictures(pairs.rows, codes, features=mean + left)
+        flow = decoder.pictures(pairs.rows, codes)
+        drawn = shown(flow, mean + left, decoder.profile.spread.numpy())
         own = methods.standardised(decoder, picture_features(drawn, channels)[0])
-        of_pictures = {methods.OURS_PICTURES: np.square(own - target),
+        alone = methods.standardised(decoder, picture_features(flow, channels)[0])
+        of_pictures = {methods.OURS_PICTURES: np.square(own - target), methods.FLOW: np.square(alone - target),
                        **{name: values for name, values in squares.items() if name != methods.OURS}}
         _tables("pictures", of_pictures, methods.OURS_PICTURES, pairs, changed, names, channels, seed, tables)
+        tables["errors_textures"] = texture_errors(decoder, opened.molecules, pairs, {
+            methods.OURS_PICTURES: drawn, methods.FLOW: flow}, pictures, changed, seed)
         measured = decoder.own_pictures(pairs.rows)
         tables["pixels"] = pd.DataFrame([
             {"channel": channel, "predicted": _pixels(drawn, pictures, i, changed),

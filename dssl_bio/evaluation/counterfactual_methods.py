@@ -21,6 +21,7 @@ from dssl_bio.vocabulary import DOSE_UM, INCHIKEY, MOLECULE_ID, PERT_TYPE, PLATE
 Floats = NDArray[np.floating]
 
 OURS, OURS_PICTURES, OURS_ALONE = "ours", "ours, pictures", "ours, without the well's own residual"
+FLOW = "pictures of the flow alone"
 UNCHANGED, NEIGHBOURS, SHIFT = "the well unchanged", "mean phenotype of neighbours", "control mean and predicted shift"
 CLIP_DECODER, CLIP_RESIDUAL = "decoder on CLIP embeddings", "decoder on CLIP embeddings, with the well's residual"
 BASELINES = (UNCHANGED, NEIGHBOURS, SHIFT, CLIP_DECODER)

@@ -40,6 +40,11 @@ def page(bundle: Bundle, decoder: Decoder, tables: dict[str, pd.DataFrame], fact
             sections += [Section(f"Against the truth: {kind}", words, shown),
                          Section(f"By channel: {kind}", "Pairs whose truth differs from the well.",
                                  [_plain(tables[f"by_channel_{kind}"])], open=False)]
+    if "errors_textures" in tables:
+        table = tables["errors_textures"].assign(pairs=facts["pairs"]["changed"])
+        sections.append(Section("Against the truth: textures", "Statistics of pictures that they were not brought to: "
+                                "octaves of texture and skewness of each channel.",
+                                [_errors(table, "truth differs from the well", OURS_PICTURES)]))
     if "pixels" in tables:
         sections.append(Section("Pixels", "Root mean square error of pixels, 1 is the plate's upper limit.",
                                 [_plain(tables["pixels"])], open=False))

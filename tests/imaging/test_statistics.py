@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy.stats import skew
 
 from dssl_bio.imaging.crops import resampled, tiles_of
-from dssl_bio.imaging.statistics import site_statistics
+from dssl_bio.imaging.statistics import site_statistics, texture_statistics
 
 
 def test_statistics_of_a_known_site():
@@ -36,3 +37,16 @@ def test_shrinking_keeps_the_mean_and_small_images_are_mirrored_up():
     assert np.allclose(small.mean((2, 3)), site.mean((2, 3)), atol=0.02)
     assert resampled(site, 1.0, 80).shape == (1, 3, 80, 80)
     assert resampled(site, 1.004, 10) is site
+
+
+def test_textures_tell_sizes_apart_and_know_nothing_of_brightness():
+    rng = np.random.default_rng(0)
+    fine = rng.choice([0.2, 0.6], (1, 1, 32, 32)).astype(np.float32)
+    coarse = rng.choice([0.2, 0.6], (1, 1, 8, 8)).repeat(4, 2).repeat(4, 3).astype(np.float32)
+    (a, names), (b, _) = texture_statistics(fine, ("DNA",)), texture_statistics(coarse, ("DNA",))
+    assert names == ["DNA_octave1", "DNA_octave2", "DNA_octave4", "DNA_octave8", "DNA_skewness"]
+    assert a[0, 0] == pytest.approx(np.log(0.2 * np.sqrt(3) / 2), abs=0.05)  # means of 4 keep a quarter of the variance
+    assert b[0, 0] < -8 and b[0, 1] < -8 and b[0, 2] > -2.5  # squares of 4 pixels show nothing below 4
+    assert texture_statistics(fine + 0.3, ("DNA",))[0] == pytest.approx(a, abs=1e-4)
+    skewed = fine**4
+    assert texture_statistics(skewed, ("DNA",))[0][0, 4] == pytest.approx(float(skew(skewed.ravel())), abs=1e-4)

@@ -57,7 +57,7 @@ class CellposeTraining(Config):
     """
 
     widths: Annotated[tuple[int, ...], Field(min_length=2)] = (8, 16, 32, 64)
-    steps: Annotated[int, Field(ge=1)] = 1200
+    steps: Annotated[int, Field(ge=1)] = 1300
     minibatch: Annotated[int, Field(ge=1)] = 8
     crop_px: Annotated[int, Field(ge=32, multiple_of=16)] = 160
     learning_rate: Annotated[float, Field(gt=0)] = 0.005

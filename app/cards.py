@@ -31,6 +31,9 @@ DARK = """
   [data-testid="stCaptionContainer"] p { color: #a9b4bc; }
   /* White on the light teal of the dark theme cannot be read. */
   button[kind^="primary"] p, button[kind^="primary"] span { color: #06252a; }
+  /* Streamlit darkens a button that is pointed at, until its text cannot be read. */
+  button[kind^="primary"]:hover, button[kind^="primary"]:active, button[kind^="primary"]:focus-visible {
+    background-color: #6fd3d8; border-color: #6fd3d8; }
 </style>
 """
 

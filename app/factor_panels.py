@@ -72,7 +72,8 @@ def of_hit(path: str, entry: int) -> None:
         else:
             figure = families_figure(one.weights.shared, one.weights.specific, one.parts)
             alt = "Feature families that the shared and the specific part rest on most"
-        st.plotly_chart(plots.plain(figure), config=plots.STILL, key="hit_weights", alt=alt)
+        figure = plots.plain(figure).update_layout(margin={"t": 30, "r": 30})  # names of channels and parts
+        st.plotly_chart(figure, config=plots.STILL, key="hit_weights", alt=alt)
         st.caption("What each part rests on: how far it turns when a piece of the picture or profile is made usual.")
     _notes(one)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import streamlit as st
-from dssl_bio.app import cards, hits, query, words
+from dssl_bio.app import cards, hits, pictures, query, share, words
 from dssl_bio.app.resources import Answer, answer, opened, pairs_of, tables, waiting
 
 from dssl_bio.chem.standardize import MAX_CHARACTERS
@@ -14,7 +14,7 @@ from dssl_bio.vocabulary import MOA
 
 FIRST, SECOND = "first", "second"
 TOP = 20
-SHOWN = 8
+SHOWN, PICTURED = 8, 3
 HIGH = 95.0  # percentile among random pairs from which two molecules are called alike
 
 
@@ -74,6 +74,8 @@ def columns(path: str, answers: list[Answer]) -> None:
             st.html(cards.title(identified.compound or words.shortened(molecule.smiles, 40),
                                 tags=[(identified.mechanism, "")]))
             cards.structure(molecule, identified.compound or molecule.smiles, 340, 220)
+            if shown := pictures.strip(path, _pictured(path, found), pictures.Display(bundle.channels, 1.0, 1)):
+                st.html(f"<p>Its nearest phenotypes:</p>{shown}")
             st.markdown(words.standing(identified))
             st.html(cards.facts([("SMILES", molecule.smiles), ("InChIKey", molecule.inchikey)]))
             rows = [(hit.rank, hits.name_of(bundle.entries.iloc[hit.entry]),
@@ -84,6 +86,12 @@ def columns(path: str, answers: list[Answer]) -> None:
                          hide_index=True, height="content", alt=f"First hits of {words.shortened(molecule.smiles, 40)}",
                          column_config={"cosine": st.column_config.NumberColumn(format="%.3f", help=words.COSINE),
                                         "q": st.column_config.TextColumn(help=words.Q)})
+
+
+def _pictured(path: str, found: Answer) -> list[tuple[int, str]]:
+    """The first hits and what stands below their cells."""
+    entries = tables(path).entries
+    return [(hit.entry, f"#{hit.rank} {hits.name_of(entries.iloc[hit.entry])}") for hit in found.hits[:PICTURED]]
 
 
 def _of_pairs(percentile: float) -> str:
@@ -101,6 +109,8 @@ def page() -> None:
         answers = [answer(path, text, None, TOP) for text in texts]
     verdict(path, *answers)
     columns(path, answers)
+    asked = [word for found in answers for word in ("--smiles", found.identified.molecule.smiles)]
+    share.command_line(["dssl-bio", "retrieve", share.bundle_argument(path), *asked, "--top-k", str(TOP)])
 
 
 page()

@@ -166,3 +166,39 @@ def test_every_piece_of_a_page_shows_markup_as_it_was_typed():
 def test_an_answer_claims_no_more_and_no_less_than_its_best_q(q, begin):
     assert words.standing_out(q).startswith(begin)
     assert bool(words.standing_out(q)) == bool(begin)
+
+
+def test_a_hits_factors_open_where_the_hit_is_with_what_lies_at_the_ends_of_an_axis(bundle, monkeypatch):
+    test = opened(START, bundle, monkeypatch, molecule="CCO", top="3")
+    asked = [one for one in test.button if one.label == "Factors"]
+    assert len(asked) == 3
+    asked[1].click().run()
+    assert not test.exception
+    assert "Factors of this phenotype" in shown(test)
+    assert [one.label for one in test.button if one.label in ("Factors", "Hide factors")] == [
+        "Factors", "Hide factors", "Factors"]
+    for key in ("ends_of_molecule", "ends_of_phenotype"):
+        if key in [one.key for one in test.selectbox]:  # axes are kept where some factor can be read
+            test.selectbox(key=key).select_index(0).run()
+            assert not test.exception
+            assert "<b>Highest</b>" in shown(test)
+            test.selectbox(key=key).set_value(None).run()
+    next(one for one in test.button if one.label == "Hide factors").click().run()
+    assert "Factors of this phenotype" not in shown(test)
+
+
+def test_a_well_is_pictured_by_its_own_cells_and_by_no_replicates(image_bundle, monkeypatch):
+    from dssl_bio.app import axis_ends
+    from dssl_bio.app.resources import tables
+
+    monkeypatch.setenv("DSSL_BIO_BUNDLES", str(image_bundle))
+    own = tables(str(image_bundle))
+    pictured = own.wells.apply(lambda well: axis_ends.picture_of(own, well), axis=1)
+    assert (pictured[own.wells["entry"] >= 0] >= 0).all()  # one well an entry; of the controls a few
+    assert pictured[pictured >= 0].is_unique
+    entry = own.wells[own.wells["entry"] >= 0].iloc[0]
+    assert axis_ends.picture_of(own, entry.replace({entry["Metadata_Well"]: "H12"})) == -1
+    html = axis_ends.wells(str(image_bundle), own.wells["row_key"].astype(str).tolist()[-6:])
+    assert html.count("<img") == (pictured.tail(6) >= 0).sum() > 2
+    assert "untreated" in html
+    assert "<script>" not in axis_ends.wells(str(image_bundle), own.wells["row_key"].astype(str).tolist())

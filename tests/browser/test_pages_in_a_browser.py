@@ -4,6 +4,7 @@ import importlib.util
 import io
 import shutil
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -163,21 +164,62 @@ def test_points_that_are_drawn_around_become_a_table(server, page):
     page.get_by_text("Mark a phenotype to open it").wait_for()
 
 
-@pytest.mark.parametrize(("page", "addresses"), [
-    ("light", [*PAGES, "?molecule=CCO&top=2", "compare?first=CCO&second=CCN"]),
-    ("dark", ["?molecule=CCO&top=2", "batch"]),
-], indirect=["page"], ids=["light", "dark"])
-def test_every_page_opens_by_its_own_address_without_serious_barriers(server, page, addresses):
-    """Axe with its default rules, where it is installed; pages in the dark theme differ by their colours alone."""
+def barriers(page):
+    """Serious ones that axe finds with its default rules, where it is installed."""
+    if importlib.util.find_spec("axe_playwright_python") is None:
+        return []
+    from axe_playwright_python.sync_playwright import Axe
+
+    return [(page.url, broken["id"], broken["nodes"][0]["html"][:200])
+            for broken in Axe().run(page).response["violations"] if broken["impact"] in BAD]
+
+
+@pytest.mark.parametrize("page", ["light"], indirect=True)
+def test_every_page_opens_by_its_own_address_without_serious_barriers(server, page):
     found = []
-    for address in addresses:
+    for address in PAGES:
         page.goto(f"{server}/{address}")
         page.get_by_role("heading", level=1).wait_for()
         settled(page)
         page.get_by_text("SIMULATED").wait_for()
-        if importlib.util.find_spec("axe_playwright_python") is not None:
-            from axe_playwright_python.sync_playwright import Axe
-
-            found += [(address, broken["id"], broken["nodes"][0]["html"][:200])
-                      for broken in Axe().run(page).response["violations"] if broken["impact"] in BAD]
+        found += barriers(page)
     assert found == []
+
+
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+def test_results_are_without_serious_barriers_and_every_picture_is_told_in_words(server, page, image_bundle):
+    """Results, not empty pages: hits with factors, molecules of a well, a counterfactual, two molecules, a batch."""
+    entry = pd.read_parquet(image_bundle / "entries.parquet")["entry_key"][4]
+    found, silent = [], []
+
+    def look():
+        settled(page)
+        found.extend(barriers(page))
+        silent.extend(page.evaluate("""() => [...document.querySelectorAll('[data-testid=stMain] img')]
+            .filter(one => !(one.getAttribute('alt') || '').trim()).map(one => one.outerHTML.slice(0, 200))"""))
+
+    page.goto(f"{server}/?molecule=CCO&top=2")
+    page.get_by_role("button", name="Factors", exact=True).first.click()
+    page.get_by_text("Factors of this phenotype").wait_for()
+    look()
+    page.goto(f"{server}/phenotype_to_molecules?entry={quote(entry)}")
+    page.get_by_text("Molecules, best first").wait_for()
+    look()
+    page.goto(f"{server}/counterfactual?well=P1:A03&molecule=CCO")
+    page.get_by_text("predicted, never measured").first.wait_for()
+    look()
+    page.goto(f"{server}/compare?first=CCO&second=CCN")
+    page.get_by_text("are found by both").wait_for()
+    look()
+    page.goto(f"{server}/explore")
+    page.get_by_label("Find", exact=True).fill("tubulin")
+    page.keyboard.press("Enter")
+    page.get_by_text("Mark a phenotype to open it").wait_for()
+    look()
+    page.goto(f"{server}/batch")
+    page.get_by_label("Or paste SMILES").fill("CCO\nC1CC")
+    page.get_by_role("button", name="Search all").click()
+    page.get_by_text("could not be read").wait_for()
+    look()
+    assert found == []
+    assert silent == []

@@ -181,9 +181,13 @@ def _information(model: DisentangledModel, material: Material, specific: bool) -
     found = held_out.information(model, specific)
     longest = max(found["resultant_length_1"], found["resultant_length_2"])
     if longest >= Collapse.NEAR_ONE:
+        remedy = "lower shared.beta or the learning rate"
+        if material.facts.modality == "images":
+            remedy += ("; where beta 0 does not help either, tiles of few cells tell nothing of weak phenotypes: "
+                       "`dssl-bio segment SCREEN --features` and modality=cell_features read all cells of a well")
         logger.warning("the shared representation has collapsed: its directions have resultant length %.3f, 1 is one "
                        "direction for everything; %s", longest,
-                       advice(_minibatches(material, 1), "lower shared.beta or the learning rate"))
+                       advice(_minibatches(material, 1), remedy))
     for number, side in ((1, "molecules'"), (2, "phenotypes'")):
         if (length := found.get(f"specific_resultant_length_{number}", 0.0)) >= Collapse.NEAR_ONE:
             logger.warning("the %s specific representation has collapsed: its directions have resultant length %.3f, "

@@ -51,7 +51,7 @@ def test_a_bundle_without_decoder_names_the_command(small_road, tmp_path):
 
 
 def test_a_decoder_goes_on_where_it_was_stopped_and_gives_the_same(small_road, tmp_path, monkeypatch):
-    from dssl_bio.learning import training
+    from dssl_bio.learning.training import network
 
     settings = ["--set", "profile.steps=400", "--set", "profile.hidden=16", "--set", "profile.batch_size=8", "--quiet"]
     bundles = [tmp_path / name for name in ("whole", "stopped")]
@@ -60,16 +60,16 @@ def test_a_decoder_goes_on_where_it_was_stopped_and_gives_the_same(small_road, t
     assert run("decode", bundles[0], small_road / "screen", *settings).exit_code == 0
     assert run("decode", bundles[1], small_road / "screen", "--resume", *settings).exit_code == 1  # nothing to resume
 
-    keep = training.NetworkKeeper.on_train_epoch_end
+    keep = network.NetworkKeeper.on_train_epoch_end
 
     def stopped(self, trainer, module):
         keep(self, trainer, module)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.NetworkKeeper, "on_train_epoch_end", stopped)
+    monkeypatch.setattr(network.NetworkKeeper, "on_train_epoch_end", stopped)
     assert run("decode", bundles[1], small_road / "screen", *settings).exit_code == 130
     assert not (bundles[1] / "decoder").exists()
-    monkeypatch.setattr(training.NetworkKeeper, "on_train_epoch_end", keep)
+    monkeypatch.setattr(network.NetworkKeeper, "on_train_epoch_end", keep)
     other = run("decode", bundles[1], small_road / "screen", "--resume", "--set", "profile.steps=500", "--quiet")
     assert other.exit_code == 1 and "another run, screen or configuration" in other.output
     assert run("decode", bundles[1], small_road / "screen", "--resume", *settings).exit_code == 0

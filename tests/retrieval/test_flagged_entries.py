@@ -1,5 +1,6 @@
 """Sites that quality control flagged stay out of entries; an entry that would have no other is kept and marked."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,12 @@ import torch
 from safetensors.numpy import load_file
 
 from dssl_bio.chem.standardize_many import Standardizer
+from dssl_bio.evaluation.benchmark import BenchmarkOptions, division_of, run_benchmark
 from dssl_bio.evaluation.division import divide
+from dssl_bio.evaluation.folds import make_folds
 from dssl_bio.imaging.crops import tiles_of
 from dssl_bio.imaging.intensity import scaled
+from dssl_bio.learning.config import ImageConfig, TrainConfig
 from dssl_bio.learning.precision import bf16_helps
 from dssl_bio.learning.run import Run
 from dssl_bio.learning.well_profiles import well_profiles
@@ -125,3 +129,25 @@ def test_evaluation_asks_of_the_same_entries_and_learns_from_no_flagged_well(ima
     assert division.membership.tolist() == np.delete(whole, 1).tolist()
     assert not division.training[division.rows == 2].any() and division.entries[ALL_FLAGGED].sum() == 1
     np.testing.assert_allclose(division.profiles, well_profiles(phenotypes, division.rows))
+
+
+def test_a_benchmark_of_images_reads_what_training_reads(image_bundle, tmp_path):
+    shutil.copytree(image_bundle.parent / "screen", tmp_path / "screen")
+    path = tmp_path / "screen" / "images" / "sites.parquet"
+    sites = pd.read_parquet(path)
+    sites.assign(**{FLAGGED: np.arange(len(sites)) < 2}).to_parquet(path)
+    screen = Screen.open(tmp_path / "screen")
+    folds = make_folds(screen, "random", 2, 0)
+    options = BenchmarkOptions(("nearest-neighbour",), seeds=(0,))
+    placed, facts = run_benchmark(screen, folds, options, tmp_path / "benchmark")
+    assert facts["flagged_sites_left_out"] == 2 and len(placed) == 2
+    division = division_of(screen, folds, 0, options, tmp_path / "benchmark")
+    assert division.entries[ALL_FLAGGED].sum() == 2 and not division.training[:2].any()
+    config = TrainConfig(image=ImageConfig(flagged_sites=True, pixel_size_um=2.0))
+    whole = replace(options, config=config)
+    _, facts = run_benchmark(screen, folds, whole, tmp_path / "benchmark")
+    assert "flagged_sites_left_out" not in facts
+    division = division_of(screen, folds, 0, whole, tmp_path / "benchmark")
+    assert not division.entries[ALL_FLAGGED].any() and division.training[:2].any()
+    kept = {path.name for path in (tmp_path / "benchmark").glob("*.npy")}
+    assert kept == {"profiles_of_sound_sites.npy", "well_profiles_2um.npy"}

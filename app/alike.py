@@ -18,6 +18,7 @@ from dssl_bio.retrieval.neighbours import (
 from dssl_bio.vocabulary import COMPOUND, INCHIKEY, MOA, MOLECULE_ID, SMILES
 
 LISTED = 6
+SPACES: dict[Space, str] = {"specific": "Specific", "shared": "Shared"}
 
 
 def neighbours(path: str, found: Answer) -> None:
@@ -30,12 +31,10 @@ def neighbours(path: str, found: Answer) -> None:
     st.markdown("The model keeps two descriptions of a molecule: a **shared** one, what cells can show of it, and a "
                 "**specific** one, what only the structure tells. Alike in the first: expect a similar phenotype. "
                 "Alike in the second only: a relative on paper.")
-    specific, shared = st.tabs(["Specific", "Shared"])
-    near = nearest(table, "specific", molecule, LISTED)
-    with specific:
-        _list(near, "specific")
-    with shared:
-        _list(nearest(table, "shared", molecule, LISTED), "shared")
+    space: Space = st.segmented_control("Nearest by", list(SPACES), default="specific", format_func=SPACES.__getitem__,
+                                        required=True, key="alike_by") or "specific"
+    near = nearest(table, space, molecule, LISTED)
+    _list(near, space)
     first = near[MOLECULE_ID]
     marked = table[MOLECULE_ID].isin(first).to_numpy()
     told = table.iloc[plots.thinned(marked)]
@@ -44,7 +43,7 @@ def neighbours(path: str, found: Answer) -> None:
     marked = told[MOLECULE_ID].isin(first).to_numpy()
     st.plotly_chart(plots.spaces(told, "_name", marked), config=plots.STILL, key="spaces",
                     alt="Library molecules by shared and by specific cosine to the query")
-    st.caption("Each point is a molecule of the library; orange: the nearest by specific.")
+    st.caption(f"Each point is a molecule of the library; orange: the nearest by {space}.")
 
 
 def _list(table: pd.DataFrame, space: Space) -> None:

@@ -39,7 +39,8 @@ def fingerprints_without(molecule: Molecule, needs: frozenset[str]) -> NDArray[n
         raise MoleculeError(f"no atoms to attribute to: {molecule.smiles[:80]!r}")
     if "kernels" in needs:
         return np.stack([_with_dummy(mol, [atom]) for atom in range(mol.GetNumAtoms())])
-    return np.stack([_morgan_without(mol, {atom}) for atom in range(mol.GetNumAtoms())])
+    environments = _environments(mol)  # once, not once an atom
+    return np.stack([_morgan_without(environments, {atom}) for atom in range(mol.GetNumAtoms())])
 
 
 def _with_dummy(mol: Chem.Mol, atoms: Sequence[int]) -> NDArray[np.float32]:
@@ -52,11 +53,11 @@ def _with_dummy(mol: Chem.Mol, atoms: Sequence[int]) -> NDArray[np.float32]:
     return kernel_blocks_of(blank)
 
 
-def _morgan_without(mol: Chem.Mol, atoms: set[int]) -> NDArray[np.float32]:
-    """Counts of the environments that hold none of some atoms, (FINGERPRINT_BITS,)."""
+def _morgan_without(environments: dict[int, list[set[int]]], atoms: set[int]) -> NDArray[np.float32]:
+    """Counts of the environments (by bit) that hold none of some atoms, (FINGERPRINT_BITS,)."""
     counts = np.zeros(FINGERPRINT_BITS, dtype=np.float32)
-    for bit, environments in _environments(mol).items():
-        counts[bit] = sum(not (members & atoms) for members in environments)
+    for bit, members_of_each in environments.items():
+        counts[bit] = sum(members.isdisjoint(atoms) for members in members_of_each)
     return counts
 
 

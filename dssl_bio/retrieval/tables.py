@@ -79,7 +79,7 @@ class Tables:
         return cls(folder, record, entries, controls, molecules, facts["modality"], tuple(facts["channels"]),
                    facts["pixel_size_um"], tuple(facts["features"]))
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Twelve characters that name the bundle by its content."""
         return identity(self.record)

@@ -2,7 +2,8 @@
 
     python tests/browser/screenshots.py BUNDLE OUT [--molecule TEXT] [--readme app/screenshots]
 
-With --readme three of them are also made small for the README, from a simulated bundle only.
+With --readme some of them are also made small for the README, from a simulated bundle only; the counterfactual is
+among them where the bundle has a decoder.
 """
 
 import argparse
@@ -28,7 +29,8 @@ MAX_HEIGHT = 3_000
 READY = "() => document.querySelector('[data-testid=stApp]')?.getAttribute('data-test-script-state') === 'notRunning'"
 
 
-README = {"molecule": "molecule_to_phenotypes", "phenotype": "phenotype_to_molecules", "explore": "explore"}
+README = {"molecule": "molecule_to_phenotypes", "phenotype": "phenotype_to_molecules", "explore": "explore",
+          "counterfactual": "counterfactual"}
 README_HEIGHT, README_WIDTH, README_COLOURS = 1_700, 1_000, 256
 
 
@@ -48,9 +50,13 @@ def addresses(bundle: Path, molecule: str | None) -> dict[str, str]:
     held_out = held_out["Metadata_SMILES"].tolist()
     first, second = quote(molecule or held_out[0], safe=""), quote(held_out[-1], safe="")
     entry = quote(str(entries["entry_key"][0]), safe="")
+    wells = pd.read_parquet(bundle / "wells.parquet")
+    untreated = wells[wells["Metadata_pert_type"] == "negcon"]
+    well = quote(str((untreated if len(untreated) else wells)["row_key"].iloc[0]), safe="")
     return {"start": "", "molecule_to_phenotypes": f"?molecule={first}&top=4",
             "phenotype_to_molecules": f"phenotype_to_molecules?entry={entry}", "explore": "explore",
-            "compare": f"compare?first={first}&second={second}", "counterfactual": f"counterfactual?molecule={first}",
+            "compare": f"compare?first={first}&second={second}",
+            "counterfactual": f"counterfactual?well={well}&molecule={first}",
             "batch": "batch", "kept_hits": "kept_hits", "model_card": "model_card"}
 
 
@@ -98,7 +104,9 @@ def main() -> None:
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)
-    for name, page in README.items() if asked.readme else ():
+    shown = {name: page for name, page in README.items()
+             if page != "counterfactual" or (asked.bundle / "decoder").exists()}
+    for name, page in shown.items() if asked.readme else ():
         asked.readme.mkdir(parents=True, exist_ok=True)
         small(asked.out / f"{page}_wide_light.png", asked.readme / f"{name}.png")
     print(f"{len(list(asked.out.glob('*.png')))} pictures in {asked.out}")

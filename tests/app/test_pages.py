@@ -7,6 +7,7 @@ import pytest
 from dssl_bio.app import cards, words
 from streamlit.testing.v1 import AppTest
 
+from dssl_bio.retrieval.applicability import Applicability, Bin, ExpectedRecall
 from tests.hostile_texts import HOSTILE
 
 PAGES = sorted(path for path in Path("app/app_pages").glob("*.py") if path.name != "__init__.py")
@@ -202,3 +203,21 @@ def test_a_well_is_pictured_by_its_own_cells_and_by_no_replicates(image_bundle, 
     assert html.count("<img") == (pictured.tail(6) >= 0).sum() > 2
     assert "untreated" in html
     assert "<script>" not in axis_ends.wells(str(image_bundle), own.wells["row_key"].astype(str).tolist())
+
+
+@pytest.mark.parametrize(("similarity", "further", "trained", "known", "told"), [
+    (0.8, 0.6, False, True, "**Much like the training molecules** (Tanimoto 0.80 to the nearest): 40 of 100 such "
+                            "molecules find their own phenotype among the first ten of 80, where chance finds 12."),
+    (0.4, 0.2, False, True, "**Less like the training molecules than most of them are** (Tanimoto 0.40 to the "
+                            "nearest): 20 of 100"),
+    (0.1, 0.0, False, True, "**Unlike the training molecules** (Tanimoto 0.10 to the nearest): at most 20 of 100"),
+    (0.1, 0.0, False, False, "**Unlike the training molecules** (Tanimoto 0.10 to the nearest); how often"),
+    (0.9, 0.9, True, True, "**The model was trained on this very molecule**"),
+])
+def test_how_far_to_trust_an_answer_is_one_sentence(similarity, further, trained, known, told):
+    bins = (Bin(0.3, 0.5, 40, 0.2, 0.1, 0.3), Bin(0.5, 0.9, 40, 0.4, 0.3, 0.5))
+    expected = ExpectedRecall(bins, 80, 0.12, "a benchmark") if known else None
+    sentence = words.nearness(Applicability(0, similarity, trained, further, ""), expected)
+    assert sentence.startswith(told)
+    assert sentence.count(". ") == 0
+    assert sentence.endswith(".")

@@ -131,10 +131,11 @@ def run_benchmark(screen: Screen, folds: pd.DataFrame, options: BenchmarkOptions
         raise EvaluationError("no method could run: " + "; ".join(f"{name}: {text}" for name, text in failed.items()))
     placed = [Placed(job.settings["method"], job.settings["fold"], _seed_of(job), read_vectors(folder, job.key))
               for job in sorted(done, key=lambda job: methods.index(job.settings["method"]))]
-    facts = {"seconds": {name: round(sum(results[job.key]["seconds"] for job in done
-                                         if job.settings["method"] == name), 1) for name in methods},
-             "training": {job.key: results[job.key]["metrics"] for job in done if results[job.key].get("metrics")},
-             "left_out": failed, "modality": modality, "encoder_choice": choices}
+    seconds = {name: round(sum(results[job.key]["seconds"] for job in done if job.settings["method"] == name), 1)
+               for name in methods}
+    training = {job.key: results[job.key]["metrics"] for job in done if results[job.key].get("metrics")}
+    facts: dict[str, Any] = {"seconds": seconds, "training": training, "left_out": failed, "modality": modality,
+                             "encoder_choice": choices}
     if modality not in screen.profiles and screen.images is not None and not options.config.image.flagged_sites:
         facts["flagged_sites_left_out"] = int(screen.images.flagged.sum())
     return [*placed, *ensembles(placed)], facts

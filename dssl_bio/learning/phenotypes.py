@@ -160,7 +160,7 @@ class ImagePhenotypes:
 
     def sites_of(self, row: int) -> NDArray[np.int64]:
         """Numbers of the sites of a well that count."""
-        return self._sampled.get(row, self._sites[row])
+        return self._sampled[row] if row in self._sampled else self._sites[row]
 
     def read(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
         """Scaled sites (N, C, H, W) at the model's pixel size."""

@@ -46,7 +46,8 @@ def texture_statistics(sites: NDArray[np.float32], channels: tuple[str, ...]) ->
         (N, F) statistics and their F names, such as `DNA_octave2` and `DNA_skewness`.
     """
     sites = sites[:, :, :sites.shape[2] // 16 * 16, :sites.shape[3] // 16 * 16]
-    columns, fine = {}, sites
+    columns: dict[str, NDArray[np.floating]] = {}
+    fine: NDArray[np.floating] = sites
     for size in OCTAVES:
         n, c, height, width = fine.shape
         squares = fine.reshape(n, c, height // 2, 2, width // 2, 2)

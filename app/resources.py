@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import streamlit as st
+from dssl_bio.app.later import Later
 from dssl_bio.app.served import bundles_of_server
 from dssl_bio.app.turns import Turns
 from numpy.typing import NDArray
@@ -151,30 +152,40 @@ def mapped(path: str, space: "Space", method: "Method") -> tuple[pd.DataFrame, N
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def trained(path: str) -> "Trained":
-    """A bundle's training molecules, compared with each other once."""
+def comparing(path: str) -> "Later[Trained]":
+    """A bundle's training molecules, being compared with each other: half a minute for a hundred thousand."""
     from dssl_bio.retrieval.applicability import Trained
 
-    return Trained.of(tables(path).molecules)
+    return Later(lambda: Trained.of(tables(path).molecules))
+
+
+def trained(path: str) -> "Trained":
+    """A bundle's training molecules, compared with each other once; waited for."""
+    found = comparing(path).value(wait_s=threading.TIMEOUT_MAX)
+    assert found is not None
+    return found
+
+
+def trust(path: str, smiles: str, inchikey: str) -> tuple[str, str]:
+    """How like the training molecules a molecule is and what recall to expect there: a sentence, and the figures."""
+    from dssl_bio.app.words import COMPARING, plain
+
+    try:
+        return _trust(path, smiles, inchikey) if comparing(path).value() is not None else (COMPARING, "")
+    except DsslBioError as error:
+        return plain(str(error)), ""
 
 
 @st.cache_resource(show_spinner=False, max_entries=512)
-def trust(path: str, smiles: str, inchikey: str) -> tuple[str, str]:
-    """How far a molecule is from the training molecules and what recall to expect there: a sentence, and the figures.
-
-    The first question of a bundle compares its training molecules with each other, so a page asks for this last.
-    """
-    from dssl_bio.app.words import nearness, plain
+def _trust(path: str, smiles: str, inchikey: str) -> tuple[str, str]:
+    from dssl_bio.app.words import nearness
 
     from dssl_bio.chem.standardize import Molecule
     from dssl_bio.retrieval.applicability import applicability, read_expected
 
     bundle = tables(path)
-    try:
-        expected = read_expected(bundle.folder)
-        found = applicability(Molecule(smiles, inchikey), bundle.molecules, expected, trained(path))
-    except DsslBioError as error:
-        return plain(str(error)), ""
+    expected = read_expected(bundle.folder)
+    found = applicability(Molecule(smiles, inchikey), bundle.molecules, expected, trained(path))
     return nearness(found, expected), found.words
 
 

@@ -56,8 +56,9 @@ def bundle_argument(path: str) -> str:
 def report(path: str, found: Answer, line: str) -> str:
     """The printable page of a result; `line` is its command."""
     bundle = opened(path)
+    told, figures = trust(path, found.identified.molecule.smiles, found.identified.molecule.inchikey)
     notes = [words.changes_sentence(found.identified), words.standing(found.identified),
-             trust(path, found.identified.molecule.smiles, found.identified.molecule.inchikey)[1],
+             figures or told,
              words.null_sentence(bundle.null)]
     return query_report(bundle, found.identified, found.hits, notes=notes, warning=words.origin_sentence(tables(path)),
                         command=line, definitions={"Cosine": words.COSINE, "p": words.P, "q": words.Q})

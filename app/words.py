@@ -34,6 +34,9 @@ OWN_SCALE = "Without untreated cells your image sets its own scale: a change of 
 UNLIKE_PROFILES = ("The spread of these values is far from that of this screen's profiles: they were probably not "
                    "normalised in the same way, and the answer below means little.")
 
+COMPARING = ("The training molecules are being compared with each other, once after a start: how far to trust this "
+             "answer is told in a minute.")
+
 SMALL_Q, EVEN_Q = 0.05, 0.5
 LIKENESS = ((0.5, "Much like the training molecules"), (0.05, "Less like the training molecules than most of them are"),
             (0.0, "Unlike the training molecules"))

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from dssl_bio.app import words
 from dssl_bio.app.api import forms
+from dssl_bio.app.later import Later
 from numpy.typing import NDArray
 
 from dssl_bio.chem.standardize_many import Standardizer
@@ -38,7 +39,6 @@ TIME_LIMIT_S = 5.0
 REQUEST_LIMIT_S = 20.0
 """After this no further molecule of a request is begun."""
 MAX_SEARCHERS = 8
-MAX_COMPARED = 4_000
 OUT_OF_TIME = f"not begun: the request had taken {REQUEST_LIMIT_S:g} s; ask for fewer at once"
 
 
@@ -79,8 +79,8 @@ class Engine:
         return read_expected(self.folder)
 
     @cached_property
-    def _trained(self) -> Trained:
-        return Trained.of(self.tables.molecules)
+    def _comparing(self) -> Later[Trained]:
+        return Later(lambda: Trained.of(self.tables.molecules))
 
     @cached_property
     def typical_profiles(self) -> NDArray[np.float32]:
@@ -165,12 +165,10 @@ class Engine:
             hits=[self._hit(hit, found) for hit in found.hits])
 
     def _trust(self, found: Answer) -> str:
-        library = self.tables.molecules
-        n_trained = int((library[SPLIT] == "train").sum())
-        if n_trained > MAX_COMPARED:
-            return f"not compared with {n_trained:,} training molecules here; dssl-bio retrieve does"
         try:
-            return applicability(found.identified.molecule, library, self._expected, self._trained).words
+            trained = self._comparing.value()
+            return words.COMPARING if trained is None else applicability(
+                found.identified.molecule, self.tables.molecules, self._expected, trained).words
         except DsslBioError as error:
             return str(error)
 

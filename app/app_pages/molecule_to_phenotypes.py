@@ -164,7 +164,7 @@ def page() -> None:
         with asked[1]:
             factor_panels.of_hit(path, asked[0])
     molecule = found.identified.molecule
-    # Last: the first question of a large library takes longest, and the hits are there to be looked at
+    # Last: what is compared for the first time takes seconds, and the hits are there to be looked at
     told, figures = trust(path, molecule.smiles, molecule.inchikey)
     trusted.markdown(told, help=words.plain(figures) or None)
 

@@ -22,8 +22,8 @@ PROFILE_RECIPES: dict[str, dict[str, Any]] = {
 }
 """What goes with each encoder on profiles, in the order of preference: the first was best on the screens of a few
 hundred molecules that it was developed on, and costs seconds."""
-_RESIDUAL = {"members": 8, "dropout": 0.3, "ridge": 0.3, "shared_dim": 216, "specific_input": "residual",
-             "specific_ridge": 1.0}
+_RESIDUAL = {"members": 8, "dropout": 0.3, "ridge": 0.3, "shared_dim": 72, "specific_input": "residual",
+             "specific_ridge": 1.0, "plate_projection": True}
 IMAGE_RECIPES: dict[str, dict[str, Any]] = {
     "hybrid": _RESIDUAL,
     "kernel": {**_RESIDUAL, "kernel": {"whitening": 0.0}},
@@ -105,8 +105,9 @@ def choose(config: TrainConfig, modality: str, trial: Callable[[TrainConfig], ND
     if config.molecule_encoder != AUTO:
         return config, []
     recipes = recipes_for(modality)
-    if modality == "images" and config.image.bag_tiles > 1:  # no ridge member reads bags
-        recipes = {name: {**recipe, "ridge": 0.0, "shared_dim": 192} for name, recipe in recipes.items()}
+    if modality == "images" and config.image.bag_tiles > 1:  # neither ridge member nor projection reads bags
+        without = {"ridge": 0.0, "shared_dim": 64, "plate_projection": False}
+        recipes = {name: {**recipe, **without} for name, recipe in recipes.items()}
     configs = {name: with_recipe(config, name, recipe) for name, recipe in recipes.items()}
     preferred = next(iter(configs))
     if trial is None or len(configs) == 1:

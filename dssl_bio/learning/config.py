@@ -153,6 +153,8 @@ class TrainConfig(Config):
     specific_dim: int = Field(64, ge=2)
     specific_input: Literal["own", "residual"] = Field(
         "own", description="what specific encoders read: a trunk of their own, or what the shared code leaves of its")
+    plate_projection: bool = Field(
+        False, description="after step 1, what tells untreated wells of different plates apart leaves the shared code")
     specific_ridge: float = Field(0.01, ge=0, description="of the residual: more leaves more of the shared code in it")
     members: int = Field(1, ge=1, description="heads of the shared encoders, an ensemble in one model")
     ridge: float = Field(0.0, ge=0, description="weight of a kernel-ridge member beside the learned ones' 1")

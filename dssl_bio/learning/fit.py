@@ -25,6 +25,7 @@ from dssl_bio.learning.fitted import fit_ridge_after_step_1, fit_to_training_row
 from dssl_bio.learning.material import Material, modality_of, prepare
 from dssl_bio.learning.model import build_model
 from dssl_bio.learning.partition import GROUP, SPLIT, partition
+from dssl_bio.learning.plates import fit_plate_projection
 from dssl_bio.learning.precision import bf16_helps
 from dssl_bio.learning.residual import fit_residuals
 from dssl_bio.learning.run import (
@@ -95,7 +96,7 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
         metrics[f"step_{step}"] = train_step(model, step, material.pairs, watched, options, work, config.seed, report,
                                              bf16, resumable, progress)
         if step == 1:
-            fit_ridge_after_step_1(model, material.pairs)
+            finish_step_1(model, material, report)
         if step == 1 and material.validation is not None:
             metrics["step_1"]["validation_mrr"] = material.validation.reciprocal_rank(model)
         if resumable:
@@ -110,6 +111,15 @@ def train(screen: Screen, config: TrainConfig, folder: Path, *, resume: bool = F
          screen_name=screen.name, metrics=metrics)
     move_into_place(work, folder)
     return metrics
+
+
+def finish_step_1(model: DisentangledModel, material: Material, report: Callable[[str], None]) -> None:
+    """What of the shared encoders is fitted in closed form once they are trained: the ridge member, the projection."""
+    fit_ridge_after_step_1(model, material.pairs)
+    if material.config.plate_projection:
+        n = fit_plate_projection(model, material.pairs, material.controls, material.control_plates)
+        report(f"{n} directions in which {len(material.controls)} untreated wells tell plates apart leave the shared "
+               "code")
 
 
 def resolve(screen: Screen, config: TrainConfig, report: Callable[[str], None] = logger.info) -> TrainConfig:
@@ -141,7 +151,7 @@ def _trial(screen: Screen, config: TrainConfig, split: pd.DataFrame) -> NDArray[
     with tempfile.TemporaryDirectory(prefix="dssl-bio-") as folder:
         train_step(model, 1, material.pairs, None, options, Path(folder), config.seed, lambda line: None, False,
                    resumable=False)
-    fit_ridge_after_step_1(model, material.pairs)
+    finish_step_1(model, material, lambda line: None)
     asked = material.validation
     assert asked is not None
     queries = embed_inputs(model, [asked.molecules]).shared

@@ -85,7 +85,8 @@ def fit_ridge_after_step_1(model: DisentangledModel, pairs: Pairs) -> None:
     with torch.no_grad():
         for tiles, place in pairs.phenotypes.chunks(pairs.rows, np.arange(len(pairs.rows))):
             owner = torch.from_numpy(pairs.molecule[place])
-            total.index_add_(0, owner, phenotype(tiles.to(device))[:, :width].cpu().double())
+            codes = phenotype.head(phenotype.trunk(tiles.to(device)))  # type: ignore[operator]
+            total.index_add_(0, owner, codes[:, :width].cpu().double())
             count.index_add_(0, owner, torch.ones(len(owner)))
         features = molecule.trunk(pairs.inputs.batch(range(n)).to(device)).cpu()
     only = torch.zeros(features.shape[1])

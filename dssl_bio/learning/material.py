@@ -22,7 +22,7 @@ from dssl_bio.learning.well_facts import controls_of, well_facts
 from dssl_bio.screens.entries import ENTRY_KEY, entries_of
 from dssl_bio.screens.expressions import parse
 from dssl_bio.screens.screen import Screen
-from dssl_bio.vocabulary import INCHIKEY, MOLECULE_ID, SMILES
+from dssl_bio.vocabulary import INCHIKEY, MOLECULE_ID, PLATE, SMILES
 
 MIN_MOLECULES = 8
 
@@ -37,7 +37,8 @@ class Material:
         split: molecule_id, group, split.
         pairs: training wells with their molecules.
         validation: None where no molecule is left for it.
-        controls: wells that sphering is fitted to.
+        controls: untreated wells that sphering and the projection of plates are fitted to.
+        control_plates: number of each one's plate.
         note: what there is to say about the wells' weights and about sites that are left out; empty for nothing.
     """
 
@@ -47,6 +48,7 @@ class Material:
     pairs: Pairs
     validation: ValidationSet | None
     controls: NDArray[np.int64]
+    control_plates: NDArray[np.int64]
     note: str = ""
 
 
@@ -84,7 +86,9 @@ def prepare(screen: Screen, config: TrainConfig, split: pd.DataFrame | None = No
     validation = _validation(screen, valid_rows, needs, phenotypes)
     tiles = phenotypes.tiles_words() if isinstance(phenotypes, ImagePhenotypes) else ""
     note = "; ".join(filter(None, (note, tiles, _left_out(phenotypes))))
-    return Material(config, facts, split, pairs, validation, controls_of(screen, config, phenotypes), note)
+    controls = controls_of(screen, config, phenotypes)
+    plates = screen.wells[PLATE].iloc[controls] if PLATE in screen.wells else pd.Series(0, index=controls)
+    return Material(config, facts, split, pairs, validation, controls, pd.factorize(plates)[0], note)
 
 
 def _left_out(phenotypes: ProfilePhenotypes | ImagePhenotypes) -> str:

@@ -90,7 +90,7 @@ def build_model(config: TrainConfig, facts: ScreenFacts) -> DisentangledModel:
     """An untrained model; kernels, scalers and a ridge member hold zeros until they are fitted or loaded.
 
     Raises:
-        RunError: a ridge member without a kernel on the molecules' side, or on bags of tiles.
+        RunError: a ridge member without a kernel on the molecules' side; that or a plate projection on bags of tiles.
     """
     on_images = facts.modality == "images"
     in_bags = on_images and config.image.bag_tiles > 1
@@ -104,8 +104,10 @@ def build_model(config: TrainConfig, facts: ScreenFacts) -> DisentangledModel:
         residual = condition_dim > 0 and config.specific_input == "residual"
         of_codes = on_images and trunk is phenotype
         return Encoder(trunk, out_dim, config.hidden, condition_dim, config.dropout, members, ridge, residual, own,
-                       of_codes)
+                       of_codes, config.plate_projection and trunk is phenotype)
 
+    if config.plate_projection and in_bags:
+        raise RunError(f"plate_projection needs image.bag_tiles 1; here it is {config.image.bag_tiles}")
     phenotype: nn.Module | None = None
     molecule = encoder(_molecule_trunk(config, facts), config.shared_dim)  # first: the order of draws is the seed's
     phenotype = _phenotype_trunk(config, facts)

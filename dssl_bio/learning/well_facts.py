@@ -36,13 +36,13 @@ def well_facts(screen: Screen, config: TrainConfig, phenotypes: ProfilePhenotype
 
 
 def controls_of(screen: Screen, config: TrainConfig, phenotypes: ProfilePhenotypes | ImagePhenotypes) -> Rows:
-    """Untreated wells that sphering is fitted to; none where it is not asked for.
+    """Untreated wells that sphering or the projection of plates is fitted to; none where neither is asked for.
 
     Raises:
         RunError: there are too few, or the phenotypes are images.
     """
     if not config.profile.sphere:
-        return np.zeros(0, dtype=np.int64)
+        return negative_controls(screen, phenotypes.rows) if config.plate_projection else np.zeros(0, dtype=np.int64)
     if isinstance(phenotypes, ImagePhenotypes):
         raise RunError("profile.sphere is for profiles; this model reads images")
     rows = negative_controls(screen, phenotypes.rows)

@@ -12,6 +12,10 @@ RESIDUAL_CLIP = 6.0
 """Standard deviations at which residual features are cut off: held-out inputs may lie far from what was fitted."""
 
 
+MAX_NUISANCE = 16
+"""Directions that can be taken out of a code."""
+
+
 class Trunk(Protocol):
     """What a trunk offers: features (N, out_features) of a minibatch of inputs."""
 
@@ -89,6 +93,8 @@ class Encoder(nn.Module):
     A ridge member may read the inputs by a map of its own, `ridge_input`, in place of the trunk, or with
     `ridge_of_codes` the other members' codes.
 
+    With `projection` directions can be taken out of the code (see `plates`); none are until they are fitted.
+
     With `residual` the trunk is the shared encoder's, frozen, and the head reads what the own shared code does not
     explain of its features (see `fit_residual`): the step-2 contrast cannot be solved by what is shared already.
     """
@@ -97,12 +103,18 @@ class Encoder(nn.Module):
     condition_centre: Tensor
     centre: Tensor
     spread: Tensor
+    nuisance: Tensor
+    nuisance_centre: Tensor
 
     def __init__(self, trunk: nn.Module, out_dim: int, hidden: int = 256, condition_dim: int = 0, dropout: float = 0.0,
                  members: int = 1, ridge: float = 0.0, residual: bool = False, ridge_input: nn.Module | None = None,
-                 ridge_of_codes: bool = False):
+                 ridge_of_codes: bool = False, projection: bool = False):
         super().__init__()
         self.trunk = trunk
+        self.projection = projection
+        if projection:
+            self.register_buffer("nuisance", torch.zeros(out_dim, MAX_NUISANCE))
+            self.register_buffer("nuisance_centre", torch.zeros(out_dim))
         self.ridge_input = ridge_input
         ridge_width = 0 if ridge_input is None else int(ridge_input.out_features)  # type: ignore[arg-type]
         self.condition_dim = condition_dim
@@ -134,7 +146,11 @@ class Encoder(nn.Module):
             if self.residual:
                 features = (self._rest(features, condition) / self.spread).clamp(-RESIDUAL_CLIP, RESIDUAL_CLIP)
             features = torch.cat([features, condition.to(features.dtype)], dim=1)
-        return self.head(features) if self.ridge_input is None else self.head[-1](features, self.ridge_input(inputs))
+        code = self.head(features) if self.ridge_input is None else self.head[-1](features, self.ridge_input(inputs))
+        if self.projection and not self.training:
+            unit = F.normalize(code, dim=1) - self.nuisance_centre.to(code.dtype)
+            code = F.normalize(code, dim=1) - unit @ self.nuisance @ self.nuisance.T
+        return code
 
     def fit_residual(self, features: Tensor, condition: Tensor, ridge: float = 0.01) -> None:
         """Fits what the condition explains of the trunk's features, by ridge regression on training rows.

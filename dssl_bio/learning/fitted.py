@@ -7,7 +7,7 @@ import torch
 
 from dssl_bio.learning.data import Pairs
 from dssl_bio.learning.disentangled import DisentangledModel
-from dssl_bio.learning.encoders.encoder import Encoder
+from dssl_bio.learning.encoders.encoder import Encoder, Members
 from dssl_bio.learning.encoders.molecule_dose import DoseTrunk
 from dssl_bio.learning.encoders.molecule_hybrid import HybridTrunk
 from dssl_bio.learning.encoders.molecule_kernels import KernelsTrunk
@@ -73,19 +73,20 @@ def fit_ridge_after_step_1(model: DisentangledModel, pairs: Pairs) -> None:
     the same numbers.
     """
     molecule, phenotype = model.shared_encoders
-    if not (isinstance(phenotype, Encoder) and isinstance(phenotype.head, torch.nn.Sequential)
-            and getattr(phenotype.head[-1], "ridge_of_codes", False)):
+    if not (isinstance(molecule, Encoder) and isinstance(phenotype, Encoder)):
         return
-    assert isinstance(molecule, Encoder)
+    members = phenotype.head[-1]
+    if not isinstance(members, Members) or not members.ridge_of_codes:
+        return
     model.eval()
     device = next(model.parameters()).device
     n = len(pairs.inputs)
-    width = phenotype.head[-1].anchor.shape[0]
+    width = len(members.anchor)
     total, count = torch.zeros(n, width, dtype=torch.float64), torch.zeros(n)
     with torch.no_grad():
         for tiles, place in pairs.phenotypes.chunks(pairs.rows, np.arange(len(pairs.rows))):
             owner = torch.from_numpy(pairs.molecule[place])
-            codes = phenotype.head(phenotype.trunk(tiles.to(device)))  # type: ignore[operator]
+            codes = phenotype.head(phenotype.trunk(tiles.to(device)))
             total.index_add_(0, owner, codes[:, :width].cpu().double())
             count.index_add_(0, owner, torch.ones(len(owner)))
         features = molecule.trunk(pairs.inputs.batch(range(n)).to(device)).cpu()

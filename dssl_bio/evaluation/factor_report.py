@@ -28,6 +28,7 @@ from dssl_bio.factors.index import Factors
 from dssl_bio.factors.query import SHARE_TEXT, OneFactors
 from dssl_bio.imaging.compose import composite, png
 from dssl_bio.retrieval.bundle import Bundle
+from dssl_bio.retrieval.pictures import picture_numbers
 from dssl_bio.vocabulary import COMPOUND, INCHIKEY, MOLECULE_ID, SMILES
 
 PAGE = "factors.html"
@@ -138,7 +139,7 @@ def factor_page(first: str, named: Mapping[str, Factors], bundle: Bundle, points
     for side, axes in factors.axes.items():
         sections.append(Section(f"Axes of the {side}-specific space", "Directions that have a name: the most decodable "
                                 "factors first, then sparse components of what they leave.", [_axes_table(axes)],
-                                [_extremes(bundle, axes)] if side == "molecule" else []))
+                                [_extremes(bundle, axes)] if side == "molecule" or bundle.pictures is not None else []))
     return render_page(f"What the representations know: {bundle.record.get('title') or bundle.record['screen_name']}",
                        f"{factors.matrix['factor'].nunique()} known factors, probed from shared and specific "
                        "representations of molecules and phenotypes.", bundle.simulated, sections, EXPLANATIONS,
@@ -173,17 +174,19 @@ def _axes_table(axes: Axes) -> Table:
 
 
 def _extremes(bundle: Bundle, axes: Axes, n: int = 3) -> str:
-    """Structures at both ends of each axis of the molecules."""
+    """What lies at both ends of each axis: structures of molecules, pictures of wells (or of their entries)."""
     table = bundle.molecules.drop_duplicates(MOLECULE_ID).set_index(MOLECULE_ID)
+    numbers = {} if bundle.pictures is None else picture_numbers(bundle)
     blocks = []
     for axis in axes.axes:
         ends = []
         for label, keys in (("lower end", axis.low), ("upper end", axis.high)):
-            drawn = [_structure(table.loc[key], None) for key in keys[:n] if key in table.index]
+            drawn = [_structure(table.loc[key], None) if key in table.index else _well(bundle, key, numbers)
+                     for key in keys[:n] if key in table.index or key in numbers]
             ends.append(f'<div><small>{label}</small><div style="display:flex">{"".join(drawn)}</div></div>')
         blocks.append(f"<h3>{escape(axis.name)}</h3><div style='display:flex;flex-wrap:wrap;gap:2rem'>"
                       f"{''.join(ends)}</div>")
-    return f"<details><summary>Structures at the ends of each axis</summary>{''.join(blocks)}</details>"
+    return f"<details><summary>What lies at the ends of each axis</summary>{''.join(blocks)}</details>"
 
 
 def _structure(row: pd.Series, caption: str | None) -> str:
@@ -194,6 +197,11 @@ def _structure(row: pd.Series, caption: str | None) -> str:
         drawing = escape(str(error))
     return (f'<figure style="margin:.3rem" role="img" aria-label="Structure of {escape(name)}">{_inline(drawing)}'
             f"<figcaption><small>{escape(caption or name)}</small></figcaption></figure>")
+
+
+def _well(bundle: Bundle, key: str, numbers: Mapping[str, int]) -> str:
+    return (f'<figure style="margin:.3rem">{picture_html(bundle, numbers[key], 120)}'
+            f"<figcaption><small>{escape(key)}</small></figcaption></figure>")
 
 
 def _inline(drawing: str) -> str:
@@ -250,12 +258,13 @@ def _weights_section(one: OneFactors, bundle: Bundle) -> tuple[str, str, Sequenc
         families_figure(weights.shared, weights.specific, one.parts), "families")]
 
 
-def picture_html(bundle: Bundle, number: int) -> str:
+def picture_html(bundle: Bundle, number: int, width_px: int = 320) -> str:
     """A picture of the bundle, five channels in one, as HTML; nothing where there is none."""
     if bundle.pictures is None or number < 0:
         return ""
     data = base64.b64encode(png(composite(np.asarray(bundle.pictures[number]), bundle.run.facts.channels))).decode()
-    return f'<img alt="Cells, all channels in colour" src="data:image/png;base64,{data}" style="max-width:320px">'
+    return (f'<img alt="Cells, all channels in colour" src="data:image/png;base64,{data}" '
+            f'style="max-width:{width_px}px">')
 
 
 def neighbours_html(table: pd.DataFrame, side: str) -> str:

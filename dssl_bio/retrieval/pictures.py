@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dssl_bio.retrieval.tables import PICTURE
-from dssl_bio.vocabulary import PLATE, WELL
+from dssl_bio.retrieval.tables import ENTRY, PICTURE, WELLS
+from dssl_bio.vocabulary import PLATE, ROW_KEY, WELL
 
 if TYPE_CHECKING:
     from dssl_bio.retrieval.bundle import Bundle
@@ -37,6 +37,20 @@ class Shown:
 def entry_picture(bundle: "Bundle", entry: int) -> Shown | None:
     """The picture of an entry: the first site of its first well; None where the bundle has no pictures."""
     return _shown(bundle, bundle.entries, entry)
+
+
+def picture_numbers(bundle: "Bundle") -> dict[str, int]:
+    """Number of the picture of each well by its row key: that of the well's entry, or of the control itself."""
+    numbers: dict[str, int] = {}
+    path = bundle.folder / WELLS
+    if path.is_file() and PICTURE in bundle.entries:
+        wells = pd.read_parquet(path, columns=[ROW_KEY, ENTRY])
+        member = wells[wells[ENTRY] >= 0]
+        numbers = dict(zip(member[ROW_KEY].astype(str), bundle.entries[PICTURE].to_numpy()[member[ENTRY]].tolist(),
+                           strict=True))
+    if PICTURE in bundle.controls and ROW_KEY in bundle.controls:
+        numbers |= dict(zip(bundle.controls[ROW_KEY].astype(str), bundle.controls[PICTURE].tolist(), strict=True))
+    return {key: int(number) for key, number in numbers.items() if number >= 0}
 
 
 def control_picture(bundle: "Bundle", plate: str) -> Shown | None:

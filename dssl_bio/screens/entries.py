@@ -40,7 +40,8 @@ def entries_of(wells: pd.DataFrame, rows: NDArray[np.integer], mode: EntryMode =
     sound = np.ones(len(rows), dtype=bool) if sound is None else sound
     if mode == "consensus":
         named = table[MOLECULE_ID].notna()
-        dose = table[DOSE_UM].map(lambda value: "" if pd.isna(value) else f"@{value:g}uM") if DOSE_UM in table else ""
+        dose = (table[DOSE_UM].map(lambda value: "" if pd.isna(value) else f"@{value:g}uM").astype(str)
+                if DOSE_UM in table else "")  # a table without rows would give numbers
         key = key.where(~named, table[MOLECULE_ID].astype(str) + dose)
     candidate &= sound | ~key.isin(key[candidate & sound]).to_numpy()
     number = np.full(len(rows), -1, dtype=np.int64)

@@ -193,6 +193,8 @@ def test_results_are_without_serious_barriers_and_every_picture_is_told_in_words
     found, silent = [], []
 
     def look():
+        page.mouse.move(0, 0)
+        page.wait_for_timeout(1500)  # what a page that ran again had dimmed is fading in
         settled(page)
         found.extend(barriers(page))
         silent.extend(page.evaluate("""() => [...document.querySelectorAll('[data-testid=stMain] img')]

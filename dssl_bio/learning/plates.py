@@ -1,8 +1,8 @@
 """What untreated wells tell of their plates is taken out of the shared phenotype codes, in closed form after step 1.
 
 As nuisance attribute projection does for speakers and channels (Solomonoff, Campbell and Boardman, ICASSP 2005), with
-directions between plain differences of means and those of a discriminant analysis: where wells of one plate scatter
-much, little is taken.
+directions of a discriminant analysis in place of plain differences of means: where wells of one plate scatter much,
+little is taken.
 """
 
 import numpy as np
@@ -15,14 +15,16 @@ from dssl_bio.learning.disentangled import DisentangledModel
 from dssl_bio.learning.encoders.encoder import MAX_NUISANCE, Encoder
 from dssl_bio.learning.model import PHENOTYPE
 
-SHRINKAGE = 6.0
-"""Of the covariance within plates, in units of its mean variance: 0 is a discriminant analysis, much is plain means."""
+SHRINKAGE = 0.1
+"""Of the covariance within plates, in units of its mean variance."""
+LEAST_F = 2.0
+"""Variance of the plates' means, in units of what chance gives, below which a direction is left."""
 MIN_CONTROLS = 4
 """Untreated wells of a plate that counts."""
 
 
 def plate_directions(codes: Tensor, plates: NDArray[np.int64], most: int = MAX_NUISANCE) -> Tensor:
-    """Orthonormal directions (D, k) in which the means of untreated wells differ between plates, scatter considered.
+    """Orthonormal directions (D, k) in which untreated wells tell plates apart more than wells of one plate differ.
 
     Args:
         codes: (N, D) of untreated wells.
@@ -30,7 +32,7 @@ def plate_directions(codes: Tensor, plates: NDArray[np.int64], most: int = MAX_N
         most: directions at most.
 
     Returns:
-        k columns, one fewer than plates of `MIN_CONTROLS` wells where `most` allows; none for fewer than two of them.
+        k columns, at most one fewer than plates of `MIN_CONTROLS` wells; none for fewer than two such plates.
     """
     counted = [number for number in np.unique(plates) if (plates == number).sum() >= MIN_CONTROLS]
     groups = [codes[torch.from_numpy(plates == number)].double() for number in counted]
@@ -42,8 +44,10 @@ def plate_directions(codes: Tensor, plates: NDArray[np.int64], most: int = MAX_N
     within += SHRINKAGE * within.diagonal().mean().clamp_min(1e-12) * torch.eye(len(within), dtype=within.dtype)
     values, vectors = torch.linalg.eigh(within)
     whitening = vectors / values.sqrt() @ vectors.T
-    axes = torch.linalg.svd((means - means.mean(0)) @ whitening, full_matrices=False)[2]
-    k = min(most, len(groups) - 1)
+    size = len(rest) / len(groups)
+    _, spread, axes = torch.linalg.svd((means - means.mean(0)) @ whitening, full_matrices=False)
+    f = spread.square() / (len(groups) - 1) * size
+    k = min(most, len(groups) - 1, int((f > LEAST_F).sum()))
     return torch.linalg.qr(whitening @ axes[:k].T)[0].to(codes.dtype)
 
 

@@ -129,7 +129,6 @@ class ImageConfig(Config):
     masks: str = Field("classical", description="layer of masks whose nuclei tiles are cut around")
     nuclei_per_well: int = Field(64, ge=0, description="at most, chosen by the seed; 0 for all")
 
-
     @model_validator(mode="after")
     def _bags(self) -> "ImageConfig":
         if self.pooling == "attention" and self.bag_tiles < 2:

@@ -15,7 +15,7 @@ from dssl_bio.learning.encoders.phenotype_mlp import MlpTrunk
 from dssl_bio.learning.inputs import MoleculeInputs
 from dssl_bio.learning.material import Material
 from dssl_bio.learning.model import kernels_of, ridge_scaler_of, scalers_of
-from dssl_bio.learning.phenotypes import ProfilePhenotypes
+from dssl_bio.learning.phenotypes import ProfilePhenotypes, mean_by_entry
 from dssl_bio.learning.ridge import fit_ridge, fit_ridge_to_codes
 
 
@@ -80,19 +80,14 @@ def fit_ridge_after_step_1(model: DisentangledModel, pairs: Pairs) -> None:
         return
     model.eval()
     device = next(model.parameters()).device
-    n = len(pairs.inputs)
     width = len(members.anchor)
-    total, count = torch.zeros(n, width, dtype=torch.float64), torch.zeros(n)
+    codes = mean_by_entry(pairs.phenotypes, pairs.rows, pairs.molecule,
+                          lambda tiles: phenotype.head(phenotype.trunk(tiles.to(device)))[:, :width])
     with torch.no_grad():
-        for tiles, place in pairs.phenotypes.chunks(pairs.rows, np.arange(len(pairs.rows))):
-            owner = torch.from_numpy(pairs.molecule[place])
-            codes = phenotype.head(phenotype.trunk(tiles.to(device)))
-            total.index_add_(0, owner, codes[:, :width].cpu().double())
-            count.index_add_(0, owner, torch.ones(len(owner)))
-        features = molecule.trunk(pairs.inputs.batch(range(n)).to(device)).cpu()
+        features = molecule.trunk(pairs.inputs.batch(range(len(pairs.inputs))).to(device)).cpu()
     only = torch.zeros(features.shape[1])
     only[kernel_columns(molecule.trunk)] = 1.0
-    fit_ridge_to_codes(molecule, phenotype, features * only, total / count[:, None])
+    fit_ridge_to_codes(molecule, phenotype, features * only, codes)
 
 
 def kernel_columns(trunk: torch.nn.Module) -> slice:

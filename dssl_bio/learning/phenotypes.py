@@ -1,6 +1,6 @@
 """Phenotypes of a screen as the encoders read them: profiles, or tiles of sites; one class each, one interface."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +22,8 @@ from dssl_bio.screens.site_store import SiteArray, SiteStore, window_of
 
 Rows = NDArray[np.int64]
 IN_MEMORY_BYTES = 2_000_000_000
+CHUNK = 128
+"""Inputs that are embedded at once."""
 
 
 class Phenotypes(Protocol):
@@ -227,6 +229,48 @@ class ImagePhenotypes:
             else:
                 tiles = even_squares(self.read(self.sites_of(int(row))), self.tile_px)
             yield torch.from_numpy(tiles), np.full(len(tiles), entry)
+
+
+def batches(phenotypes: Phenotypes, rows: Rows,
+            membership: NDArray[np.int64]) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+    """What `Phenotypes.chunks` gives, in pieces of at most `CHUNK` inputs, nearly all of them of that size."""
+    waiting: list[tuple[Tensor, NDArray[np.int64]]] = []
+
+    def joined() -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+        inputs = torch.cat([piece for piece, _ in waiting])
+        numbers = np.concatenate([owner for _, owner in waiting])
+        waiting.clear()
+        for start in range(0, len(inputs), CHUNK):
+            yield inputs[start:start + CHUNK], numbers[start:start + CHUNK]
+
+    for chunk in phenotypes.chunks(rows, membership):
+        waiting.append(chunk)
+        if sum(len(piece) for piece, _ in waiting) >= CHUNK:
+            yield from joined()
+    if waiting:
+        yield from joined()
+
+
+def mean_by_entry(phenotypes: Phenotypes, rows: Rows, membership: NDArray[np.int64],
+                  encode: Callable[[Tensor], Tensor]) -> Tensor:
+    """Mean of what `encode` makes of each entry's inputs, (E, D) float64 without gradient; every entry has inputs.
+
+    Args:
+        phenotypes: whose inputs are read.
+        rows: R wells, one at least.
+        membership: (R,) number of each one's entry.
+        encode: (N, ...) to (N, D), on any device.
+    """
+    sums: Tensor | None = None
+    counts = torch.zeros(int(membership.max()) + 1, dtype=torch.float64)
+    with torch.no_grad():
+        for inputs, numbers in batches(phenotypes, rows, membership):
+            codes, owner = encode(inputs).cpu().double(), torch.from_numpy(numbers)
+            sums = torch.zeros(len(counts), codes.shape[1], dtype=torch.float64) if sums is None else sums
+            sums.index_add_(0, owner, codes)
+            counts.index_add_(0, owner, torch.ones(len(owner), dtype=torch.float64))
+    assert sums is not None
+    return sums / counts[:, None]
 
 
 def flagged_words(phenotypes: Phenotypes, rows: Rows, membership: NDArray[np.int64], entries: pd.DataFrame) -> str:

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from dssl_bio.learning.data import Pairs
 from dssl_bio.learning.disentangled import DisentangledModel
 from dssl_bio.learning.encoders.encoder import MAX_NUISANCE, Encoder
 from dssl_bio.learning.model import PHENOTYPE
+from dssl_bio.learning.phenotypes import mean_by_entry
 
 SHRINKAGE = 0.1
 """Of the covariance within plates, in units of its mean variance."""
@@ -70,16 +72,12 @@ def fit_plate_projection(model: DisentangledModel, pairs: Pairs, controls: NDArr
     assert isinstance(encoder, Encoder)
     model.eval()
     encoder.nuisance.zero_()
+    if not len(controls):
+        return 0
     device = encoder.nuisance.device
-    total, count = torch.zeros(len(controls), len(encoder.nuisance), dtype=torch.float64), torch.zeros(len(controls))
-    with torch.no_grad():
-        for inputs, place in pairs.phenotypes.chunks(controls, np.arange(len(controls))):
-            codes = torch.nn.functional.normalize(encoder(inputs.to(device)), dim=1)
-            total.index_add_(0, torch.from_numpy(place), codes.cpu().double())
-            count.index_add_(0, torch.from_numpy(place), torch.ones(len(place)))
-    seen = count > 0
-    mean = (total[seen] / count[seen, None]).float()
-    directions = plate_directions(mean, plates[seen.numpy()])
+    mean = mean_by_entry(pairs.phenotypes, controls, np.arange(len(controls)),
+                         lambda inputs: normalize(encoder(inputs.to(device)), dim=1)).float()
+    directions = plate_directions(mean, plates)
     encoder.nuisance[:, :directions.shape[1]] = directions
-    encoder.nuisance_centre.copy_(mean.mean(0) if len(mean) else encoder.nuisance_centre)
+    encoder.nuisance_centre.copy_(mean.mean(0))
     return directions.shape[1]

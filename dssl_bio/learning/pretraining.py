@@ -22,7 +22,8 @@ from dssl_bio.errors import RunError
 from dssl_bio.learning.config import GineConfig
 from dssl_bio.learning.encoders.molecule_gnn import GineTrunk
 from dssl_bio.learning.inputs import MoleculeBatch, MoleculeInputs
-from dssl_bio.learning.run import CHUNK, CONFIG, PRETRAINED, WEIGHTS
+from dssl_bio.learning.phenotypes import CHUNK
+from dssl_bio.learning.run import CONFIG, PRETRAINED, WEIGHTS
 from dssl_bio.learning.training.network import Optimisation, train_network
 from dssl_bio.learning.training.trainer import Progress
 

@@ -12,7 +12,8 @@ from dssl_bio.chem.features import MoleculeFeatures
 from dssl_bio.chem.standardize_many import Featurized
 from dssl_bio.learning.inputs import MoleculeBatch
 from dssl_bio.learning.model import MOLECULE
-from dssl_bio.learning.run import CHUNK, Run, log_doses
+from dssl_bio.learning.phenotypes import CHUNK
+from dssl_bio.learning.run import Run, log_doses
 
 
 def shared_of(run: Run, molecules: Sequence[Featurized], dose_um: float | None = None) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ from dssl_bio.learning.config import TrainConfig
 from dssl_bio.learning.disentangled import DisentangledModel
 from dssl_bio.learning.inputs import MoleculeInputs
 from dssl_bio.learning.model import MOLECULE, PHENOTYPE, ScreenFacts, build_model, molecule_needs
-from dssl_bio.learning.phenotypes import Phenotypes, phenotypes_of
+from dssl_bio.learning.phenotypes import CHUNK, Phenotypes, batches, phenotypes_of
 from dssl_bio.learning.precision import bf16_helps
 from dssl_bio.learning.representation import SharedSpecific, unit_rows
 from dssl_bio.screens.screen import Screen
@@ -32,7 +32,6 @@ WEIGHTS, CONFIG, FACTS = "model.safetensors", "config.json", "facts.json"
 SPLIT_TABLE, MOLECULE_TABLE = "split.parquet", "molecules.parquet"
 PRETRAINED = "pretrained"
 """Fact in the record of a run that holds a GNN alone (see `pretraining`)."""
-CHUNK = 128
 
 
 @dataclass(frozen=True)
@@ -182,28 +181,13 @@ def embed_phenotypes(model: DisentangledModel, phenotypes: Phenotypes, rows: NDA
     fast = bf16_helps(device)
     n_entries = int(membership.max(initial=-1)) + 1
     sums = [np.zeros((n_entries, dim)) for dim in _dims(model, PHENOTYPE, specific)]
-    waiting: list[tuple[Tensor, NDArray[np.int64]]] = []
-
-    def embed_waiting() -> None:
-        inputs = torch.cat([piece for piece, _ in waiting])
-        numbers = np.concatenate([owner for _, owner in waiting])
-        waiting.clear()
+    for inputs, numbers in batches(phenotypes, rows, membership):
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=inputs.ndim == 4 and fast):
-            for start in range(0, len(inputs), CHUNK):
-                batch, owners = inputs[start:start + CHUNK].to(device), numbers[start:start + CHUNK]
-                for total, embedded in zip(sums, _both(model, PHENOTYPE, batch, specific), strict=True):
-                    np.add.at(total, owners, embedded)
-
-    done = 0
-    for inputs, numbers in phenotypes.chunks(rows, membership):
-        waiting.append((inputs, numbers))
-        if sum(len(piece) for piece, _ in waiting) >= CHUNK:
-            embed_waiting()
-        done = int(numbers[-1]) + 1
+            parts = _both(model, PHENOTYPE, inputs.to(device), specific)
+        for total, embedded in zip(sums, parts, strict=True):
+            np.add.at(total, numbers, embedded)
         if progress is not None:
-            progress(min(done, n_entries), n_entries)
-    if waiting:
-        embed_waiting()
+            progress(int(numbers[-1]) + 1, n_entries)
     if not unit:
         return SharedSpecific(*(total.astype(np.float32) for total in sums))
     return SharedSpecific(unit_rows(sums[0]), unit_rows(sums[1]))

@@ -100,15 +100,21 @@ def test_every_run_on_a_screen_writes_its_information_diagnostics(tmp_path, amid
         assert math.isfinite(second["specific_shared_club_1"]) and math.isfinite(second["specific_shared_knn_2"])
 
 
-def test_training_warns_at_its_end_that_a_specific_code_has_collapsed(tmp_path, amides_screen, monkeypatch, caplog):
+def collapse_of_phenotypes(monkeypatch, part):
+    """Makes one part of the phenotypes' representations the same for all that validation looks at."""
     real = validation.embed_phenotypes
 
     def constant(*args, **options):
         found = real(*args, **options)
-        found.specific[:] = np.eye(1, found.specific.shape[1], dtype=np.float32)
+        codes = getattr(found, part)
+        codes[:] = np.eye(1, codes.shape[1], dtype=np.float32)
         return found
 
     monkeypatch.setattr(validation, "embed_phenotypes", constant)
+
+
+def test_training_warns_at_its_end_that_a_specific_code_has_collapsed(tmp_path, amides_screen, monkeypatch, caplog):
+    collapse_of_phenotypes(monkeypatch, "specific")
     config = with_overrides(TrainConfig(), ["molecule_encoder=kernel", "step_1.epochs=1", "step_2.epochs=1",
                                             "hidden=16"])
     train(amides_screen, config, tmp_path / "run", report=lambda _: None)
@@ -119,14 +125,7 @@ def test_training_warns_at_its_end_that_a_specific_code_has_collapsed(tmp_path, 
 
 
 def test_a_shared_code_that_was_hardly_trained_is_told_to_be_trained_on(tmp_path, amides_screen, monkeypatch, caplog):
-    real = validation.embed_phenotypes
-
-    def constant(*args, **options):
-        found = real(*args, **options)
-        found.shared[:] = np.eye(1, found.shared.shape[1], dtype=np.float32)
-        return found
-
-    monkeypatch.setattr(validation, "embed_phenotypes", constant)
+    collapse_of_phenotypes(monkeypatch, "shared")
     config = with_overrides(TrainConfig(), ["molecule_encoder=kernel", "step_1.epochs=3", "step_2.epochs=0",
                                             "hidden=16"])
     train(amides_screen, config, tmp_path / "run", report=lambda _: None)

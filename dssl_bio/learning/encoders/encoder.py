@@ -148,8 +148,8 @@ class Encoder(nn.Module):
             features = torch.cat([features, condition.to(features.dtype)], dim=1)
         code = self.head(features) if self.ridge_input is None else self.head[-1](features, self.ridge_input(inputs))
         if self.projection and not self.training:
-            unit = F.normalize(code, dim=1) - self.nuisance_centre.to(code.dtype)
-            code = F.normalize(code, dim=1) - unit @ self.nuisance @ self.nuisance.T
+            code = F.normalize(code, dim=1)
+            code = code - (code - self.nuisance_centre.to(code.dtype)) @ self.nuisance @ self.nuisance.T
         return code
 
     def fit_residual(self, features: Tensor, condition: Tensor, ridge: float = 0.01) -> None:

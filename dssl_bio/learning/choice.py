@@ -113,7 +113,10 @@ def choose(config: TrainConfig, modality: str, trial: Callable[[TrainConfig], ND
     if trial is None or len(configs) == 1:
         report(f"molecule encoder: {preferred} (without trial)")
         return configs[preferred], []
-    found = {name: np.asarray(trial(one), dtype=float) for name, one in configs.items()}
+    found = {}
+    for name, candidate in configs.items():
+        report(f"trying molecule encoder {name}")
+        found[name] = np.asarray(trial(candidate), dtype=float)
     trials = [_compared(name, ranks, found[preferred]) for name, ranks in found.items()]
     better = [one for one in trials if -one.behind > one.error]
     chosen = max(better, key=lambda one: one.mrr).encoder if better else preferred

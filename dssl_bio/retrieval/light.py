@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 from skimage.transform import resize
 
 from dssl_bio.errors import QueryError, ScreenError
-from dssl_bio.imaging.illumination import STORED_PX, Corrector, Illumination
+from dssl_bio.imaging.illumination import STORED_PX, Illumination
 from dssl_bio.screens.screen import Images
 from dssl_bio.vocabulary import PLATE
 
@@ -47,7 +47,7 @@ class MeanLight:
         """
         if len(site) != len(self.field):
             raise QueryError(f"the light of {len(self.field)} channels is known, the image has {len(site)}")
-        return self._corrector((site.shape[1], site.shape[2]))(site)
+        return self._known.corrector((site.shape[1], site.shape[2]))(site)
 
     def words(self) -> str:
         """What it is and how far it can be trusted."""
@@ -75,9 +75,6 @@ class MeanLight:
     def _known(self) -> Illumination:
         zero = np.zeros(len(self.field), np.float32)
         return Illumination(self.field, self.dark, zero, zero, "given")
-
-    def _corrector(self, shape: tuple[int, int]) -> Corrector:
-        return self._known.corrector(shape)
 
 
 def mean_light(images: Images) -> MeanLight | None:

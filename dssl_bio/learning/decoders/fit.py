@@ -128,8 +128,7 @@ def _draws(material: Material, facts: DecoderFacts, n: int, seed: int, exchanged
     """
     train, codes = material.rows("train"), material.codes
     specific = codes.specific if facts.specific_dim else codes.specific[:, :0]
-    place = places(material.wells)
-    around = {number: train[place[train] == number] for number in np.unique(place[train])}
+    place, around = _neighbourhoods(material)
 
     def epoch(number: int, length: int) -> Iterator[tuple[NDArray[np.int64], Tensor, Tensor]]:
         generator = np.random.default_rng([seed, number])
@@ -238,10 +237,15 @@ def _mixtures(decoder: Decoder, rows: NDArray[np.int64], vectors: NDArray[np.flo
     return torch.stack([mean for mean, _ in found], dim=1), torch.stack([variance for _, variance in found], dim=1)
 
 
+def _neighbourhoods(material: Material) -> tuple[NDArray[np.int64], dict[int, NDArray[np.int64]]]:
+    """(W,) number of each well's plate (or run), and the training wells of each."""
+    place, train = places(material.wells), material.rows("train")
+    return place, {int(number): train[place[train] == number] for number in np.unique(place)}
+
+
 def _others(material: Material, rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """A training well of the same plate (or run) for each well; the well itself where there is none."""
-    rng, train, place = np.random.default_rng(seed), material.rows("train"), places(material.wells)
-    around = {number: train[place[train] == number] for number in np.unique(place[rows])}
+    rng, (place, around) = np.random.default_rng(seed), _neighbourhoods(material)
     return np.array([rng.choice(around[place[row]]) if len(around[place[row]]) else row for row in rows])
 
 
